@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// A small HTTP server on TCP, TLS or a unix socket.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "http/message.h"
+
+namespace terway::http {
+
+struct Listen {
+  // Either TCP: address and port (0: any free one)…
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;
+  // …or a unix socket at this path, made with this mode; a stale one is replaced.
+  std::string unix_path;
+  unsigned unix_mode = 0600;
+  // TLS when both are set (PEM files).
+  std::string certificate_path;
+  std::string key_path;
+  // Requests are answered by this many threads.
+  std::size_t threads = 8;
+};
+
+// Called by several threads at once; an exception inside it answers 500.
+using Handler = std::function<Response(const Request&)>;
+
+// Serves from start() until destruction, which waits for requests in progress.
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> start(const Listen& listen, Handler handler);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  std::uint16_t port() const;  // 0 for a unix socket
+
+ private:
+  struct State;
+  explicit Server(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace terway::http
