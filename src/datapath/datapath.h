@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The veth datapath with policy routing: makes the kernel of this node what the plan says.
+//
+// Layout (one of each, whatever the number of pods):
+//   rule 512   lookup <pods table>          pods' /32 and /128 routes
+//   rule 2048  fwmark <mark of ENI> lookup 1000+ifindex   one per ENI and family
+//   nft table `terway`: source address -> mark; conntrack mark = NIC a connection came in on
+//   table 1000+ifindex: default via the vSwitch's gateway, onlink
+// Names and numbers: docs/operating.md.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/result.h"
+#include "datapath/plan.h"
+
+namespace terway::datapath {
+
+struct Settings {
+  std::uint32_t pods_table = 0;         // 0: the default of docs/operating.md
+  std::uint32_t mark_shift = 0;         // with mark_mask 0: the default bits
+  std::uint32_t mark_mask = 0;
+  bool ipv4 = true;
+  bool ipv6 = false;
+  // NICs that must never be touched, by MAC (no-manage tags); the NIC with the default route never is.
+  std::vector<net::Mac> unmanaged;
+};
+
+// Owned by the datapath thread: one netlink worker, for RTNL is one lock. No call waits for anything
+// but the kernel.
+class Datapath {
+ public:
+  // Opens its sockets and writes what is there once a node (table `terway`, rule 512, sysctls).
+  static Result<std::unique_ptr<Datapath>> open(const Settings& settings);
+  ~Datapath();
+
+  // Looks for the NIC by MAC, takes one step towards a usable ENI (up, MTU, probe sent, reply read) and
+  // answers at once: the NIC when it is ready, Unavailable with the reason while it is not ("no NIC with
+  // MAC …", "gateway … has not answered"). Call again on poll_fd() readiness or after `retry_after`.
+  // Invalid where the NIC must not be used (default route, unmanaged).
+  Result<EniNic> bring_up(const EniPlan& eni);
+  // Removes rule, table, neighbours; the NIC itself is left down. Success when already gone.
+  Result<> tear_down(const std::string& eni_id);
+
+  // Wires one pod: the namespace is the open descriptor. Pods-table route, mark, veth with both MACs,
+  // addresses without DAD, routes, neighbours. Repeating it for the same key replaces what is there.
+  // Nothing is left behind on failure.
+  Result<PodWired> add_pod(const PodPlan& pod, const UniqueFd& netns);
+  // Detaches logically (route, mark, neighbour and conntrack entries of its addresses) and marks the link for
+  // background deletion; only what belongs to this key. Success when nothing is there.
+  Result<> remove_pod(const PodPlan& pod);
+  // Verifies as CNI CHECK demands; the error names what is missing or different.
+  Result<> check_pod(const PodPlan& pod, const UniqueFd& netns);
+  // Forgets what the node knows of an address that will be reused (conntrack, neighbours).
+  Result<> flush_address(const net::IpAddress& address);
+
+  // Deletes links marked by remove_pod(), by group. Takes tens of ms: call when idle.
+  Result<> delete_marked_links();
+  bool has_marked_links() const;
+
+  // Read, diff, write. `authoritative` false (caches not yet synced): only adds what is missing and removes
+  // nothing. Foreign rules, routes and links are never touched.
+  Result<Drift> resync(const Desired& desired, bool authoritative);
+
+  // Attachments found in the kernel by our own marks (ifalias): a source for reconciling after restart.
+  struct Found {
+    model::AttachmentKey key;
+    std::string host_ifname;
+    std::vector<net::IpAddress> addresses;  // from the pods table
+  };
+  Result<std::vector<Found>> find_attachments();
+
+  // Readable when the kernel changed something (links, addresses, routes, rules) or a probe was
+  // answered; drain_events() reads them and says whether a resync is due.
+  std::vector<int> poll_fds() const;
+  Result<bool> drain_events();
+
+ private:
+  struct State;
+  explicit Datapath(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// `cali` + 11 hex digits of SHA-1 over container id and interface.
+std::string host_ifname_of(const model::AttachmentKey& key);
+
+}  // namespace terway::datapath
