@@ -202,7 +202,7 @@ bool from_json(const Json& json, bool& value) {
 template <class Number>
   requires(std::is_arithmetic_v<Number> && !std::same_as<Number, bool>)
 bool from_json(const Json& json, Number& value) {
-  if (!json.is_number()) return false;
+  if (std::floating_point<Number> ? !json.is_number() : !json.is_number_integer()) return false;
   value = json.get<Number>();
   return true;
 }
