@@ -13,15 +13,18 @@
 namespace terway::http {
 
 struct Endpoint {
-  std::string url;        // "https://host:port"; ignored where unix_path is set
+  std::string url;  // "https://host:port"; ignored where unix_path is set
   std::string unix_path;
-  std::string ca_path;    // PEM; empty: the system's CAs. Certificates are always verified.
+  std::string ca_path;  // PEM; empty: the system's CAs. Certificates are always verified.
   Duration connect_timeout = std::chrono::seconds(5);
   Duration total_timeout = std::chrono::seconds(20);
 };
 
-// For one thread. Errors: Unavailable (no connection, timeout, connection lost; the message says
-// which), Denied (certificate not trusted). Any HTTP status is a Response, not an error.
+// For one thread, and connecting in that thread's network namespace. Errors: Unavailable (no
+// connection, timeout, connection lost; the message says which), Denied (certificate not trusted),
+// Invalid (the URL, the CA file, or an answer that is not HTTP). Any HTTP status is a Response, not
+// an error. A request whose kept connection turns out closed is sent once more, unless it is a POST
+// or PATCH.
 class Client {
  public:
   explicit Client(Endpoint endpoint);

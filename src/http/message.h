@@ -20,11 +20,11 @@ using Parameters = std::map<std::string, std::string, std::less<>>;
 
 struct Request {
   std::string method = "GET";
-  std::string path = "/";       // decoded, without the query
-  std::string query;            // raw, without "?"
+  std::string path = "/";  // decoded, without the query
+  std::string query;       // raw, without "?"
   Headers headers;
   std::string body;
-  std::string remote_address;   // server side: the peer's address; empty for a unix socket
+  std::string remote_address;  // server side: the peer's address; empty for a unix socket
 };
 
 struct Response {
@@ -33,9 +33,15 @@ struct Response {
   std::string body;
 };
 
-// application/x-www-form-urlencoded, also a URL's query.
+// The header's value; empty when it is not there.
+std::string_view header(const Headers& headers, std::string_view name);
+
+// application/x-www-form-urlencoded, also a URL's query. What is no valid %XX is kept as it is.
 Parameters parse_parameters(std::string_view encoded);
 // RFC 3986 percent-encoding of everything but unreserved characters (A-Z a-z 0-9 - _ . ~).
 std::string percent_encode(std::string_view text);
+// The same for a whole path: what RFC 3986 3.3 allows in a path stays readable.
+std::string encode_path(std::string_view path);
+std::string percent_decode(std::string_view text);
 
 }  // namespace terway::http

@@ -22,16 +22,20 @@ struct Listen {
   // TLS when both are set (PEM files).
   std::string certificate_path;
   std::string key_path;
-  // Requests are answered by this many threads.
+  // Requests are answered by this many threads; an idle connection needs none.
   std::size_t threads = 8;
 };
 
-// Called by several threads at once; an exception inside it answers 500.
+// Called by several threads at once; an exception inside it answers 500. The answer to HEAD is the
+// one to GET, its body is left out by the server.
 using Handler = std::function<Response(const Request&)>;
 
-// Serves from start() until destruction, which waits for requests in progress.
+// Serves from start() until destruction, which waits for requests in progress. What is not HTTP is
+// answered 400, a body of more than 16 MiB 413, and the connection closed.
 class Server {
  public:
+  // Listens in the network namespace of the calling thread. Errors: Invalid (address, certificate),
+  // Exists (a live server has the unix socket, or the path is no socket), others from bind.
   static Result<std::unique_ptr<Server>> start(const Listen& listen, Handler handler);
   ~Server();
   Server(const Server&) = delete;
