@@ -53,13 +53,13 @@ Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
     auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
     v4->sin_family = AF_INET;
     v4->sin_port = htons(port);
-    std::memcpy(&v4->sin_addr, parsed->wire(), 4);
+    v4->sin_addr.s_addr = htonl(parsed->v4());
     size = sizeof *v4;
   } else {
     auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(port);
-    std::memcpy(&v6->sin6_addr, parsed->wire(), 16);
+    std::memcpy(&v6->sin6_addr, parsed->bytes.data(), 16);
     size = sizeof *v6;
   }
   const std::string where = fmt::format("listen on {} port {}", address, port);
