@@ -206,6 +206,7 @@ bool Server::State::serve_one(Connection& connection) {
   if (!*request) return false;
   (*request)->remote_address = connection.remote_address;
   const Response response = answer(handler, **request);
+  if (response.status == 0) return false;
   const bool keep_alive = connection.reader->keep_alive();
   const std::string bytes = serialize(response, (*request)->method, keep_alive);
   return connection.stream().write(bytes, now() + kRequestTimeout).ok() && keep_alive;

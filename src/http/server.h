@@ -27,7 +27,8 @@ struct Listen {
 };
 
 // Called by several threads at once; an exception inside it answers 500. The answer to HEAD is the
-// one to GET, its body is left out by the server.
+// one to GET, its body is left out by the server. Status 0: the connection is closed without an
+// answer, as when a reply is lost.
 using Handler = std::function<Response(const Request&)>;
 
 // Serves from start() until destruction, which waits for requests in progress. What is not HTTP is
