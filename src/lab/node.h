@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "lab/process.h"
 
 namespace terway::lab {
 
@@ -32,12 +33,6 @@ struct Command {
   std::map<std::string, std::string> environment;  // the whole environment, PATH included
   std::filesystem::path output;  // stdout and stderr of spawn(), a path on the host, appended to
   int join_netns = -1;           // a network namespace to enter instead of the node's
-};
-
-struct Completed {
-  int exit_code = 0;  // 128 + signal where a signal ended it
-  std::string out;
-  std::string err;
 };
 
 // A handle: copies of the state file's facts and the namespaces' descriptors. Any process of the
