@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One-way, typed queues of values between threads: the only way that threads talk. Mutexes live here
-// and nowhere else.
+// One-way, typed queues of values between threads: the only way that threads talk. Mutexes live
+// here and nowhere else.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,9 @@
 
 namespace terway {
 
-// Unbounded: send() never blocks, so nobody who is waited upon waits. Any thread may send; one thread
-// receives. After close(), what was sent before is still received, then receive() answers nullopt.
+// Unbounded: send() never blocks, so nobody who is waited upon waits. Any thread may send; one
+// thread receives. After close(), what was sent before is still received, then receive() answers
+// nullopt.
 template <class T>
 class Channel {
  public:

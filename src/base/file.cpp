@@ -49,7 +49,8 @@ Result<> replace_file(const std::filesystem::path& path, std::string_view conten
   UniqueFd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!fd) return Error::from_errno(errno, fmt::format("create {}", beside.native()));
   TRY(write_all(fd.get(), content, beside));
-  if (::fsync(fd.get()) != 0) return Error::from_errno(errno, fmt::format("fsync {}", beside.native()));
+  if (::fsync(fd.get()) != 0)
+    return Error::from_errno(errno, fmt::format("fsync {}", beside.native()));
   if (::rename(beside.c_str(), path.c_str()) != 0) {
     return Error::from_errno(errno, fmt::format("rename {} to {}", beside.native(), path.native()));
   }

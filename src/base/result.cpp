@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 
 namespace terway {
 
@@ -52,7 +52,8 @@ Error::Kind kind_of(int error_number) {
 }  // namespace
 
 Error Error::from_errno(int error_number, std::string_view doing) {
-  return {kind_of(error_number), fmt::format("{}: {}", doing, std::strerror(error_number))};
+  return {kind_of(error_number),
+          fmt::format("{}: {}", doing, std::system_category().message(error_number))};
 }
 
 std::string Error::to_string() const {

@@ -16,12 +16,12 @@ namespace terway {
 class [[nodiscard]] Error {
  public:
   enum class Kind : std::uint8_t {
-    NotFound,     // the thing is not there
-    Exists,       // the thing is there already
-    Invalid,      // the request itself is wrong; asking again cannot help
-    Denied,       // credentials or permissions
-    Throttled,    // asked too fast; wait and ask again
-    Exhausted,    // a limit is reached (vSwitch, quota, ENIs of the instance); not retried in a loop
+    NotFound,   // the thing is not there
+    Exists,     // the thing is there already
+    Invalid,    // the request itself is wrong; asking again cannot help
+    Denied,     // credentials or permissions
+    Throttled,  // asked too fast; wait and ask again
+    Exhausted,  // a limit is reached (vSwitch, quota, ENIs of the instance); not retried in a loop
     Unavailable,  // cannot now (network, timeout, 5xx); ask again later
     Internal,     // a bug, or something nobody expected
   };
@@ -65,8 +65,8 @@ struct Ok {};
 template <class T = Ok>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(*explicit*)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*explicit*)
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -101,11 +101,11 @@ class [[nodiscard]] Result {
   })
 
 // The same, with a word about what was being done.
-#define TRY_WITHIN(where, expression)                                      \
-  __extension__({                                                          \
-    auto try_result_ = (expression);                                       \
-    if (!try_result_.ok()) return try_result_.take_error().within(where);  \
-    std::move(try_result_).value();                                        \
+#define TRY_WITHIN(where, expression)                                     \
+  __extension__({                                                         \
+    auto try_result_ = (expression);                                      \
+    if (!try_result_.ok()) return try_result_.take_error().within(where); \
+    std::move(try_result_).value();                                       \
   })
 
 #define VERIFY(condition) \

@@ -43,11 +43,11 @@ struct Eni {
   std::string zone_id;
   std::string instance_id;  // empty while attached to nothing
   std::vector<std::string> security_group_ids;
-  net::IpAddress primary_address;               // IPv4
-  std::vector<net::IpAddress> ipv4;             // primary included, first
+  net::IpAddress primary_address;    // IPv4
+  std::vector<net::IpAddress> ipv4;  // primary included, first
   std::vector<net::IpAddress> ipv6;
-  std::vector<net::Prefix> ipv4_prefixes;       // /28s
-  std::vector<net::Prefix> ipv6_prefixes;       // /80s
+  std::vector<net::Prefix> ipv4_prefixes;  // /28s
+  std::vector<net::Prefix> ipv6_prefixes;  // /80s
   Tags tags;
   std::string description;
   std::string creation_time;  // ISO 8601, as the API gives it
@@ -67,11 +67,11 @@ net::IpAddress gateway_of(const net::Prefix& vswitch_cidr);
 
 // DescribeInstanceTypes.
 struct InstanceType {
-  std::string id;  // "ecs.g7.large"
-  std::uint32_t eni_quantity = 0;             // adapters, the primary one included
-  std::uint32_t eni_total_quantity = 0;       // with trunk members
-  std::uint32_t ipv4_per_eni = 0;             // EniPrivateIpAddressQuantity
-  std::uint32_t ipv6_per_eni = 0;             // EniIpv6AddressQuantity
+  std::string id;                        // "ecs.g7.large"
+  std::uint32_t eni_quantity = 0;        // adapters, the primary one included
+  std::uint32_t eni_total_quantity = 0;  // with trunk members
+  std::uint32_t ipv4_per_eni = 0;        // EniPrivateIpAddressQuantity
+  std::uint32_t ipv6_per_eni = 0;        // EniIpv6AddressQuantity
   bool trunk_supported = false;
   std::uint32_t cpu_cores = 0;
   double memory_gib = 0;

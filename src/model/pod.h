@@ -26,7 +26,8 @@ struct Pod {
   std::string namespace_;
   std::string name;
   std::string uid;
-  // The kind of its controller ("StatefulSet", "ReplicaSet", "DaemonSet", "Job"); empty when unknown.
+  // The kind of its controller ("StatefulSet", "ReplicaSet", "DaemonSet", "Job"); empty when
+  // unknown.
   std::string owner_kind;
 
   std::string to_string() const { return namespace_ + "/" + name; }

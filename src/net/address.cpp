@@ -74,9 +74,7 @@ bool IpAddress::is_v4() const {
   return std::memcmp(bytes.data(), kMapped.data(), kMapped.size()) == 0;
 }
 
-bool IpAddress::is_unspecified() const {
-  return is_v4() ? v4() == 0 : *this == IpAddress{};
-}
+bool IpAddress::is_unspecified() const { return is_v4() ? v4() == 0 : *this == IpAddress{}; }
 
 bool IpAddress::is_link_local() const {
   if (is_v4()) return bytes[12] == 169 && bytes[13] == 254;
@@ -132,7 +130,9 @@ bool Prefix::contains(const Prefix& other) const {
   return other.length >= length && contains(other.address);
 }
 
-bool Prefix::overlaps(const Prefix& other) const { return contains(other) || other.contains(*this); }
+bool Prefix::overlaps(const Prefix& other) const {
+  return contains(other) || other.contains(*this);
+}
 
 IpAddress Prefix::last() const { return masked(address, offset_of(family()) + length, true); }
 

@@ -61,8 +61,8 @@ TEST_CASE("adding carries across bytes and stays in the family") {
 
 TEST_CASE("MACs read back in lower case, and what is not a MAC is refused") {
   CHECK(Mac::parse("00:16:3E:ab:CD:ef")->to_string() == "00:16:3e:ab:cd:ef");
-  for (const char* text : {"", "00:16:3e:ab:cd", "00:16:3e:ab:cd:eg", "00-16-3e-ab-cd-ef",
-                           "00:16:3e:ab:cd:ef:"}) {
+  for (const char* text :
+       {"", "00:16:3e:ab:cd", "00:16:3e:ab:cd:eg", "00-16-3e-ab-cd-ef", "00:16:3e:ab:cd:ef:"}) {
     CAPTURE(text);
     CHECK_FALSE(Mac::parse(text));
   }
