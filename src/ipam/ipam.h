@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which address a pod gets, and what the cloud must do about a shortage. Pure: no I/O, no threads, time
-// passed in, randomness handed in. What it wants done comes out of turn(); facts come back in.
+// Which address a pod gets, and what the cloud must do about a shortage. Pure: no I/O, no threads,
+// time passed in, randomness handed in. What it wants done comes out of turn(); facts come back in.
 #pragma once
 
 #include <cstdint>
@@ -29,17 +29,32 @@ struct Settings {
   std::vector<std::string> vswitch_ids;  // of the node's zone, in order of preference
   VSwitchPolicy vswitch_policy = VSwitchPolicy::Random;
   EniPolicy eni_policy = EniPolicy::MostIps;
-  std::uint32_t batch = 10;                            // addresses a call
+  std::uint32_t batch = 10;  // addresses a call
   Duration cool_down = std::chrono::seconds(60);
   Duration stick_time = std::chrono::minutes(5);
-  std::optional<Duration> idle_reclaim_after;          // unset: off
+  std::optional<Duration> idle_reclaim_after;  // unset: off
   std::uint32_t idle_reclaim_batch = 5;
   Duration idle_reclaim_interval = std::chrono::minutes(10);
   double idle_reclaim_jitter = 0.1;
-  Duration operation_deadline = std::chrono::minutes(2);   // of a state that waits for the cloud
-  Duration nic_deadline = std::chrono::seconds(60);        // from InUse to Ready
-  Duration vswitch_probe_after = std::chrono::minutes(10); // an exhausted vSwitch is tried again then
+  Duration operation_deadline = std::chrono::minutes(2);  // of a state that waits for the cloud
+  Duration nic_deadline = std::chrono::seconds(60);       // from InUse to Ready
+  Duration vswitch_probe_after =
+      std::chrono::minutes(10);  // an exhausted vSwitch is tried again then
   Duration eni_limit_probe_after = std::chrono::minutes(1);
+
+  // Which ENIs that the journal does not know are ours. Never: the node's own NIC whatever the API
+  // calls its type, trunk and member ENIs, one that carries any pair of `eni_tag_block_list` (or of
+  // the built-in ones terway.alibabacloud.com/excluded=true and
+  // creator=alibabacloud-erdma-controller), or lacks any pair of `eni_tag_filter`.
+  model::Tags
+      owner_tags;  // an attached ENI that carries all of these is taken over; empty: none is
+  model::Tags
+      node_tags;  // one attached to nothing is ours if it carries these, too; empty: none is
+  model::Tags eni_tag_filter;
+  model::Tags eni_tag_block_list;
+  std::string node_eni_id;
+  net::Mac node_mac;
+  net::IpAddress node_address;
 };
 
 struct Limits {
@@ -72,8 +87,17 @@ struct Refusal {
 // Something an operator should see: an event, a log line, a node condition.
 struct Notice {
   enum class Kind : std::uint8_t {
-    VSwitchExhausted, VSwitchRecovered, EniLimitReached, EniFailed, EniLost, EniUnwanted, AddressSuspect,
-    AddressLost, AddressOrphan, CoolDownShortened, CloudFault,
+    VSwitchExhausted,
+    VSwitchRecovered,
+    EniLimitReached,
+    EniFailed,
+    EniLost,
+    EniUnwanted,
+    AddressSuspect,
+    AddressLost,
+    AddressOrphan,
+    CoolDownShortened,
+    CloudFault,
   };
   Kind kind;
   std::string subject;  // ENI, vSwitch or address
@@ -81,7 +105,7 @@ struct Notice {
 };
 
 // How an operation of the cloud ended. `eni` after Create and Describe; `addresses` after Assign;
-// `vswitch` after DescribeVSwitch.
+// `vswitch` after DescribeVSwitch. Each operation that was started gets exactly one.
 struct Outcome {
   std::uint64_t operation_id = 0;
   std::optional<Error> error;
@@ -90,8 +114,9 @@ struct Outcome {
   std::optional<model::VSwitch> vswitch;
 };
 
-// A full listing of this instance's ENIs by one source. An absent entry is an observation only of a listing
-// begun after the entry's own last change (`begun`), and nothing is dropped on the word of one source.
+// A full listing of this instance's ENIs by one source. An absent entry is an observation only of a
+// listing begun after the entry's own last change (`begun`), and nothing is dropped on the word of
+// one source.
 struct Listing {
   enum class Source : std::uint8_t { Api, Metadata };
   Source source;
@@ -99,16 +124,19 @@ struct Listing {
   std::vector<model::Eni> enis;  // metadata fills id, mac, addresses only
 };
 
-// What turn() wants done, in this order: journal `changes`, then the rest.
+// What turn() wants done, in this order: journal `changes`, then the rest. An operation that failed
+// in a way that passes (Throttled, Unavailable) appears in `start` again after its backoff, with
+// its id and token.
 struct Turn {
   Changes changes;
   std::vector<Grant> grants;
   std::vector<Refusal> refusals;
   std::vector<Operation> start;
-  std::vector<EniRecord> bring_up;      // ENIs whose NIC should be made ready (repeated until a fact comes)
-  std::vector<std::string> tear_down;   // eni_ids whose rules and tables must go before they detach
+  std::vector<EniRecord>
+      bring_up;  // ENIs whose NIC should be made ready (repeated until a fact comes)
+  std::vector<std::string> tear_down;  // eni_ids whose rules and tables must go before they detach
   std::vector<Notice> notices;
-  std::optional<Instant> wake_at;       // call turn() then, at the latest
+  std::optional<Instant> wake_at;  // call turn() then, at the latest
 };
 
 // Owned by one thread.
@@ -124,11 +152,12 @@ class Ipam {
 
   // The same key asking again keeps what it has, or its place in the queue.
   void ask(const Ask& ask, Instant now);
-  // The pod is gone and its traces in this node's kernel are flushed: its addresses cool down; a waiting ask is
-  // forgotten. Of an unknown key: nothing to do.
+  // The pod is gone and its traces in this node's kernel are flushed: its addresses cool down; a
+  // waiting ask is forgotten. Of an unknown key: nothing to do.
   void release(const model::AttachmentKey& key, Instant now);
   // A pod found alive (kernel or runtime) that the journal does not know takes its address over.
-  // Exists if somebody else holds it, NotFound if no ENI of ours carries it.
+  // Exists if somebody else holds it. NotFound if no ENI of ours carries it yet: the claim is
+  // remembered, and the address is this pod's when a listing shows it.
   Result<> adopt(const model::AttachmentKey& key, const model::Pod& pod,
                  const std::vector<net::IpAddress>& addresses, Instant now);
 
@@ -140,7 +169,8 @@ class Ipam {
   void nic_failed(const std::string& eni_key, const std::string& why, Instant now);
   void torn_down(const std::string& eni_id, Instant now);
 
-  // Decides. Call after any of the above and at `wake_at`; it changes nothing when there is nothing to do.
+  // Decides. Call after any of the above and at `wake_at`; it changes nothing when there is nothing
+  // to do.
   Turn turn(Instant now);
 
   // Views, for status, metrics and tests.
@@ -149,7 +179,8 @@ class Ipam {
   std::vector<Operation> operations() const;
   std::optional<Grant> held_by(const model::AttachmentKey& key) const;
   struct Counts {
-    std::uint32_t total = 0, idle = 0, held = 0, cooling = 0, releasing = 0, suspect = 0, waiting = 0;
+    std::uint32_t total = 0, idle = 0, held = 0, cooling = 0, releasing = 0, suspect = 0,
+                  waiting = 0;
     std::uint32_t capacity = 0;
   };
   Counts counts(net::Family family) const;

@@ -82,15 +82,16 @@ enum class OperationKind : std::uint8_t {
   UnassignIpv4,
   AssignIpv6,
   UnassignIpv6,
-  DescribeEni,      // one ENI, to learn how an operation with a lost reply ended, or whether it is
-                    // InUse
+  // One ENI, to learn how an operation with a lost reply ended, or whether it is InUse. Without an
+  // `eni_id` it is found by the tag of its creation (`client_token`); NotFound if there is none.
+  DescribeEni,
   DescribeVSwitch,  // how many addresses are left
 };
 std::string_view to_string(OperationKind kind);
 std::optional<OperationKind> operation_kind_from(std::string_view text);
 
 // A call of the cloud's API, complete: a worker needs nothing else. Begun only after the journal
-// has it.
+// has it, but for the Describe ones: they change nothing and are not journalled.
 struct Operation {
   std::uint64_t id = 0;
   OperationKind kind = OperationKind::DescribeEni;
