@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The versions of the CNI specification that we speak.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "cni/command.h"
+
+namespace terway::cni {
+
+enum class Version : std::uint8_t { V0_3_0, V0_3_1, V0_4_0, V1_0_0, V1_1_0 };
+
+std::string_view to_string(Version version);
+// nullopt for one that we do not speak, 0.1.0 and 0.2.0 included.
+std::optional<Version> version_from(std::string_view text);
+
+// CHECK came with 0.4.0, GC and STATUS with 1.1.0.
+bool has(Version version, Command command);
+
+}  // namespace terway::cni
