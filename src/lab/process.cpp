@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,8 +12,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <sstream>
 
 #include "base/fd.h"
+#include "base/file.h"
 
 namespace terway::lab {
 
@@ -111,6 +115,69 @@ Result<Completed> run_process(const std::vector<std::string>& argv,
   }
   done.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return done;
+}
+
+namespace {
+
+// 0 when there is no such process, or only its zombie.
+std::uint64_t start_time_of(pid_t pid) {
+  const auto stat = read_file(fmt::format("/proc/{}/stat", pid));
+  if (!stat.ok()) return 0;
+  // The name may hold anything, parentheses too; behind the last one the fields are plain.
+  const std::size_t name_end = stat->rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(stat->substr(name_end + 2));
+  std::string field;
+  fields >> field;
+  if (field == "Z" || field == "X") return 0;
+  for (int i = 4; i <= 22; ++i) fields >> field;
+  return std::strtoull(field.c_str(), nullptr, 10);
+}
+
+[[noreturn]] void become(const std::vector<std::string>& argv, int netns, int log) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(null, 0);
+  ::dup2(log, 1);
+  ::dup2(log, 2);
+  if (::setns(netns, CLONE_NEWNET) != 0) ::_exit(126);
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  ::execv(arguments[0], arguments.data());
+  ::_exit(127);
+}
+
+}  // namespace
+
+bool Daemon::alive() const {
+  return pid > 0 && start_time != 0 && start_time_of(pid) == start_time;
+}
+
+Result<> Daemon::end() const {
+  SystemClock clock;
+  const Instant deadline = clock.now() + std::chrono::seconds(10);
+  while (alive()) {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, WNOHANG);
+    if (clock.now() >= deadline) {
+      return Error(Error::Kind::Unavailable, fmt::format("process {} does not end", pid));
+    }
+    clock.sleep_for(std::chrono::milliseconds(2));
+  }
+  return Ok{};
+}
+
+Result<Daemon> start_daemon(const std::vector<std::string>& argv, const std::string& netns_path,
+                            const std::filesystem::path& log) {
+  const UniqueFd netns(::open(netns_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!netns) return Error::from_errno(errno, fmt::format("open {}", netns_path));
+  const UniqueFd out(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!out) return Error::from_errno(errno, fmt::format("open {}", log.native()));
+  const pid_t pid = ::fork();
+  if (pid < 0) return Error::from_errno(errno, "fork");
+  if (pid == 0) become(argv, netns.get(), out.get());
+  return Daemon{pid, start_time_of(pid)};
 }
 
 }  // namespace terway::lab
