@@ -20,6 +20,38 @@ bool is_sent(std::uint8_t command) {
 
 }  // namespace
 
+std::variant<cni::Request, cni::Failure> understand(const PluginRequest& request) {
+  cni::Call call;
+  call.command = request.command;
+  call.container_id = request.container_id;
+  call.netns_path = request.netns_path;
+  call.ifname = request.ifname;
+  call.args = request.args;
+  call.config = request.config;
+  std::variant<cni::Request, cni::Failure> parsed = cni::parse_request(call);
+  const bool needs_namespace =
+      request.command == cni::Command::Add || request.command == cni::Command::Check;
+  if (!std::holds_alternative<cni::Request>(parsed) || !needs_namespace || request.netns) {
+    return parsed;
+  }
+  cni::Failure failure;
+  failure.version = to_string(std::get<cni::Request>(parsed).config.version);
+  failure.code = cni::Code::InvalidEnvironment;
+  failure.message = "the pod's network namespace cannot be used";
+  failure.details = fmt::format(
+      "CNI_NETNS: {}: {}", request.netns_path,
+      request.netns_state == Netns::Unopened
+          ? Error::from_errno(request.netns_errno, "open").message()
+          : "this is no network namespace (its mount may be gone, which leaves an empty file)");
+  return failure;
+}
+
+PluginAnswer answer_with(const cni::AddResult& result, cni::Version version) {
+  return {0, to_json(result, version)};
+}
+
+PluginAnswer answer_with(const cni::Failure& failure) { return {1, to_json(failure)}; }
+
 Result<> check(const RequestHeader& header) {
   if (header.magic != kRequestMagic) {
     return Error(Error::Kind::Invalid,

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "base/fd.h"
 #include "base/result.h"
 #include "cni/command.h"
+#include "cni/request.h"
 #include "rpc/frame.h"
 
 namespace terway::rpc {
@@ -35,6 +37,14 @@ struct PluginAnswer {
   std::uint8_t exit_code = 0;
   std::string output;
 };
+
+// The request understood (cni/request.h), or the CNI error to answer with. ADD and CHECK need the
+// namespace itself: without one it is an error that names CNI_NETNS.
+std::variant<cni::Request, cni::Failure> understand(const PluginRequest& request);
+
+// The answers that there are: the result of an ADD, nothing for the other verbs, an error.
+PluginAnswer answer_with(const cni::AddResult& result, cni::Version version);
+PluginAnswer answer_with(const cni::Failure& failure);
 
 // Invalid: not our magic, a version or command that we do not know, or a field over its limit.
 Result<> check(const RequestHeader& header);
