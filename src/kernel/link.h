@@ -40,7 +40,8 @@ struct Link {
 std::optional<Link> parse_link(const MessageView& message);
 
 Result<std::vector<Link>> list_links(Socket& socket);
-// NotFound when there is none.
+// NotFound when there is none. From 6.9 on, asking also ends the short while in which a link whose
+// carrier just came on drops what it is given to send (linkwatch_sync_dev() in rtnl_getlink()).
 Result<Link> get_link(Socket& socket, std::string_view name);
 Result<Link> get_link(Socket& socket, int ifindex);
 // Every link with this MAC, stacked ones included: macvlans and VLANs may share their lower's.
