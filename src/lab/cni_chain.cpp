@@ -167,7 +167,7 @@ Result<std::string> CniChain::execute(const Plugin& plugin, const std::string& v
     environment["CNI_NETNS"] = call.netns;
     if (!call.args.empty()) environment["CNI_ARGS"] = call.args;
   }
-  const Completed done = TRY(run_process({path}, environment, config, kPluginTimeout));
+  const Completed done = TRY(run_process({{path}, environment, {}}, config, kPluginTimeout));
   if (done.exit_code != 0) return plugin_error(plugin.type, verb, done);
   return done.out;
 }

@@ -20,56 +20,53 @@ namespace terway::lab {
 
 struct NodeSpec {
   std::string lab;
-  std::string name;                 // also the hostname
-  std::filesystem::path state_dir;  // on the host; survives a reboot of the node
-  // Inside the node these directories are bound from state_dir/<path>: they survive a reboot.
-  std::vector<std::filesystem::path> persistent = {
-      "/var/lib/cni", "/var/lib/terway", "/var/lib/kubelet", "/var/lib/terway-lab",
-      "/etc/cni",     "/etc/eni",        "/var/log"};
+  std::string name;           // also the hostname
+  std::filesystem::path run;  // on the host: where the node's record and logs are kept
+  std::filesystem::path
+      disk;  // on the host: the node's changes of /etc, /opt and /var; survives reboots
 };
 
 struct Command {
   std::vector<std::string> argv;                   // argv[0] is a path as seen inside the node
-  std::map<std::string, std::string> environment;  // the whole environment, PATH included
-  std::filesystem::path output;  // stdout and stderr of spawn(), a path on the host, appended to
-  int join_netns = -1;           // a network namespace to enter instead of the node's
+  std::map<std::string, std::string> environment;  // the whole environment
 };
 
-// A handle: copies of the state file's facts and the namespaces' descriptors. Any process of the
-// lab's owner may open one; the node lives on without it.
+// A handle: any process may open one; the node lives on without it.
 class Node {
  public:
   // A fresh boot: new boot id, empty /run. Exists while it runs.
   static Result<Node> boot(const NodeSpec& spec);
   // One that runs. NotFound where it does not (any more).
-  static Result<Node> open(const std::string& lab, const std::string& name);
+  static Result<Node> open(const NodeSpec& spec);
 
-  const std::string& name() const { return name_; }
-  pid_t pid() const { return pid_; }  // of its pid 1, on the host
-  std::string netns_path() const;     // "/proc/<pid>/ns/net"
+  const std::string& name() const { return spec_.name; }
+  pid_t pid() const { return init_.pid; }  // of its pid 1, on the host
+  std::string netns_path() const;          // "/proc/<pid>/ns/net"
   // A path inside the node as seen from the host: "/proc/<pid>/root/…".
   std::filesystem::path inside(const std::filesystem::path& path) const;
 
-  // Starts a process inside all of the node's namespaces and cgroups; it becomes the reaper's
-  // child. Answers its pid on the host.
-  Result<pid_t> spawn(const Command& command) const;
+  // Starts a daemon inside all of the node's namespaces and groups, stdout and stderr appended to
+  // `log` (a path on the host); the node's reaper inherits it.
+  Result<Daemon> spawn(const Command& command, const std::filesystem::path& log) const;
   // Runs one to its end and captures what it says. Unavailable on timeout (it is killed).
   Result<Completed> run(const Command& command, std::string_view input, Duration timeout) const;
+  // Moves the calling process into the node's groups and namespaces (pid: its children), for an
+  // exec. Only for a process of one thread.
+  Result<> enter() const;
 
-  // Power off: every process of it dies at once. State on disk stays. Success when already off.
+  // Power off: every process of it dies at once. Its disk stays. Success when already off.
   Result<> power_off();
 
  private:
-  std::string lab_;
-  std::string name_;
-  pid_t pid_ = 0;
+  Node(NodeSpec spec, Daemon init) : spec_(std::move(spec)), init_(init) {}
+  std::string cgroup_name() const;
+
+  NodeSpec spec_;
+  Daemon init_;
 };
 
-// Removes whatever a lab of this name left behind, also after an interrupted run: processes
-// (recognised by pid and start time), cgroups, mounts, directories under /run/terway-lab/<lab>.
-Result<> clean_up(const std::string& lab);
-
-// What pid 1 of a node runs (terway-lab node-init …): reaps until killed. Never returns.
-[[noreturn]] void node_init(const std::vector<std::string>& arguments);
+// Ends whatever nodes of this lab run, also after an interrupted run (they are found by their
+// groups), and removes the groups.
+Result<> remove_nodes(const std::string& lab);
 
 }  // namespace terway::lab

@@ -50,9 +50,12 @@ Result<> configure_primary_nic(const std::string& netns_path, const PrimaryNic& 
                                Duration timeout) {
   const UniqueFd netns = TRY(kernel::open_netns(netns_path));
   kernel::Socket socket = TRY(kernel::Socket::open_in(netns.get(), kernel::Protocol::Route));
-  TRY(socket.request(kernel::change_link("lo", {.up = true})));
+  kernel::LinkChange up;
+  up.up = true;
+  TRY(socket.request(kernel::change_link("lo", up)));
   const kernel::Link link = TRY(wait_for_link(socket, nic.mac, timeout));
-  TRY(socket.request(kernel::change_link(link.ifindex, {.up = true, .mtu = nic.mtu})));
+  up.mtu = nic.mtu;
+  TRY(socket.request(kernel::change_link(link.ifindex, up)));
   TRY(configure(socket, link.ifindex, nic.address, nic.gateway));
   if (nic.address_v6 && nic.gateway_v6) {
     TRY(configure(socket, link.ifindex, *nic.address_v6, *nic.gateway_v6));

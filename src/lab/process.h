@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child process that is run to its end with captured output.
+// Child processes: one that is run to its end with captured output, and one that outlives us; each
+// may enter other namespaces first.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,30 +18,38 @@
 
 namespace terway::lab {
 
+struct Program {
+  std::vector<std::string> argv;  // argv[0] is a path
+  std::map<std::string, std::string> environment;
+  // Called in the child before it becomes the program (namespaces, groups). May be empty. An error
+  // ends the child, with its text on stderr and exit code 126.
+  std::function<Result<>()> enter;
+};
+
 struct Completed {
-  int exit_code = 0;  // 128 + signal where a signal ended it
+  int exit_code = 0;  // 128 + signal where a signal ended it; 127 where it could not be executed
   std::string out;
   std::string err;
 };
 
-// argv[0] is a path. Unavailable when it runs longer than `timeout`: it is killed then.
-Result<Completed> run_process(const std::vector<std::string>& argv,
-                              const std::map<std::string, std::string>& environment,
-                              std::string_view input, Duration timeout);
+// Unavailable when it runs longer than `timeout`: it is killed then. It dies with its caller.
+Result<Completed> run_process(const Program& program, std::string_view input, Duration timeout);
 
-// A process that outlives its starter, as the kernel tells it from a later one of the same pid.
+// A process that outlives its starter, told by its start time from a later one of the same pid.
 struct Daemon {
   pid_t pid = 0;
   std::uint64_t start_time = 0;  // /proc/<pid>/stat field 22, clock ticks since boot
 
+  static Daemon of(pid_t pid);
   bool alive() const;
   // SIGKILL, and waits until it is gone. What is gone already is a success.
   Result<> end() const;
 };
 
-// Starts one in a session of its own, stdout and stderr appended to `log`, inside the given network
-// namespace (a path) and otherwise where the caller is.
-Result<Daemon> start_daemon(const std::vector<std::string>& argv, const std::string& netns_path,
-                            const std::filesystem::path& log);
+// Starts one in a session of its own, stdout and stderr appended to `log`.
+Result<Daemon> start_daemon(const Program& program, const std::filesystem::path& log);
+
+// Enters the network namespace at this path; for Program::enter.
+Result<> enter_netns(const std::string& path);
 
 }  // namespace terway::lab
