@@ -1,0 +1,5 @@
+module terway/tests/cnitool
+
+go 1.21
+
+require github.com/containernetworking/cni v1.3.0
