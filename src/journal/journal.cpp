@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -108,12 +109,14 @@ Result<> LogFile::sync() const {
   return Ok{};
 }
 
-Result<std::unique_ptr<Journal>> Journal::open_file(const Options& options, bool& new_boot) {
+Result<Journal::Opened> Journal::open_file(const Options& options) {
+  Opened opened;
   auto database =
       std::make_unique<Database>(TRY(Database::open(options.path, options.patience_millis)));
   TRY_WITHIN("check", database->check());
   TRY(migrate(*database));
-  new_boot = TRY(take_boot(*database, options.boot_id, options.now));
+  opened.fresh = TRY(meta(*database, "boot_id")).empty();
+  opened.new_boot = TRY(take_boot(*database, options.boot_id, options.now));
   TRY(read_rows(*database));
   auto statements = TRY(Statements::prepare(*database));
   // Its own descriptor, for fdatasync. (Of the database file itself that would not do: closing any
@@ -121,9 +124,10 @@ Result<std::unique_ptr<Journal>> Journal::open_file(const Options& options, bool
   const std::string log = options.path.native() + "-wal";
   UniqueFd fd(::open(log.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return Error::from_errno(errno, fmt::format("open {}", log));
-  return std::unique_ptr<Journal>(new Journal(options.path, options.boot_id, std::move(database),
-                                              std::move(statements),
-                                              std::make_shared<const LogFile>(std::move(fd))));
+  opened.journal.reset(new Journal(options.path, options.boot_id, std::move(database),
+                                   std::move(statements),
+                                   std::make_shared<const LogFile>(std::move(fd))));
+  return opened;
 }
 
 Result<Journal::Opened> Journal::open(const Options& options) {
@@ -133,27 +137,30 @@ Result<Journal::Opened> Journal::open(const Options& options) {
     return Error::from_errno(error.value(),
                              fmt::format("make {}", options.path.parent_path().native()));
   }
-  Opened opened;
-  auto first = open_file(options, opened.new_boot);
-  if (!first.ok() && is_corrupt(first.error())) {
-    const std::string why = first.error().message();
+  auto opened = open_file(options);
+  if (!opened.ok() && is_corrupt(opened.error())) {
+    const std::string why = opened.error().message();
     const std::string aside = TRY_WITHIN("set the damaged journal aside", set_aside(options.path));
-    opened.set_aside = fmt::format("{}: {}", aside, why);
-    first = open_file(options, opened.new_boot);
+    opened = open_file(options);
+    if (opened.ok()) opened->set_aside = fmt::format("{}: {}", aside, why);
   }
-  if (!first.ok()) {
-    return first.take_error().within(fmt::format("journal {}", options.path.native()));
+  if (!opened.ok()) {
+    return opened.take_error().within(fmt::format("journal {}", options.path.native()));
   }
-  opened.journal = std::move(first).value();
   return opened;
 }
 
 Result<Contents> Journal::read() { return read_rows(*database_); }
 
-Result<> Journal::write(const Entry& entry) {
-  if (entry.empty()) return Ok{};
+Result<> Journal::write(std::span<const Entry> entries) {
+  if (std::all_of(entries.begin(), entries.end(), [](const Entry& e) { return e.empty(); })) {
+    return Ok{};
+  }
   TRY_WITHIN("journal", statements_->begin.run());
-  auto written = write_rows(entry);
+  Result<> written = Ok{};
+  for (const Entry& entry : entries) {
+    if (written.ok()) written = write_rows(entry);
+  }
   if (written.ok()) written = statements_->commit.run();
   if (!written.ok()) {
     // Fails harmlessly where SQLite has rolled back by itself (a full disk).

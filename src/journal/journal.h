@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -84,10 +85,11 @@ class Journal {
 
   Result<Contents> read();
 
-  // One transaction: all of it or nothing. It survives the process at once; what must survive the
-  // machine too (an operation of the cloud, before it is begun) waits for LogFile::sync(), off this
-  // thread.
-  Result<> write(const Entry& entry);
+  // One transaction, in this order: all of it or nothing. It survives the process at once; what
+  // must survive the machine too (an operation of the cloud, before it is begun) waits for
+  // LogFile::sync(), off this thread.
+  Result<> write(std::span<const Entry> entries);
+  Result<> write(const Entry& entry) { return write(std::span(&entry, 1)); }
   std::shared_ptr<const LogFile> log_file() const { return log_file_; }
 
   // House-keeping, with an fsync when it has something to do: call when nobody waits.
@@ -100,7 +102,7 @@ class Journal {
  private:
   Journal(std::filesystem::path path, std::string boot_id, std::unique_ptr<Database> database,
           std::unique_ptr<Statements> statements, std::shared_ptr<const LogFile> log_file);
-  static Result<std::unique_ptr<Journal>> open_file(const Options& options, bool& new_boot);
+  static Result<Opened> open_file(const Options& options);
   Result<> write_rows(const Entry& entry);
 
   std::filesystem::path path_;
@@ -113,6 +115,7 @@ class Journal {
 struct Journal::Opened {
   std::unique_ptr<Journal> journal;
   bool new_boot = false;  // also of a new journal
+  bool fresh = false;     // nothing is known from before: first start, or the journal was lost
   std::optional<std::string> set_aside;
 };
 

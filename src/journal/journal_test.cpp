@@ -119,11 +119,13 @@ TEST_CASE("what was written is read back, field by field") {
   {
     auto opened = open(folder);
     CHECK(opened.new_boot);
+    CHECK(opened.fresh);
     CHECK_FALSE(opened.set_aside);
     REQUIRE(opened.journal->write(sample_entry()).ok());
   }
   auto again = open(folder);
   CHECK_FALSE(again.new_boot);
+  CHECK_FALSE(again.fresh);
   const auto contents = again.journal->read();
   REQUIRE(contents.ok());
   REQUIRE(contents->attachments.size() == 1);
@@ -161,6 +163,18 @@ TEST_CASE("a record written again replaces the first, an erased one is gone") {
   CHECK(contents->ipam.enis.empty());
   CHECK(contents->ipam.addresses.empty());
   CHECK(contents->ipam.operations.empty());
+}
+
+TEST_CASE("of entries written together the later counts") {
+  Folder folder;
+  auto opened = open(folder);
+  std::vector<Entry> entries(3);
+  entries[0] = sample_entry();
+  entries[1].erased_attachments = {{"c1", "eth0"}};
+  entries[2].attachments = {sample_attachment()};
+  entries[2].attachments[0].mtu = 1400;
+  REQUIRE(opened.journal->write(entries).ok());
+  CHECK(opened.journal->read()->attachments.at(0).mtu == 1400);
 }
 
 TEST_CASE("after a reboot attachments are to be removed and cool-downs start afresh") {
@@ -259,7 +273,7 @@ TEST_CASE("a damaged file is set aside, told about, and a new one begun") {
   REQUIRE(opened.set_aside);
   CHECK(opened.set_aside->find(".damaged-1: ") != std::string::npos);
   CHECK(std::filesystem::exists(folder.file().native() + ".damaged-1"));
-  CHECK(opened.new_boot);
+  CHECK(opened.fresh);
   CHECK(opened.journal->read()->ipam.enis.empty());
   CHECK(opened.journal->write(sample_entry()).ok());
 }
