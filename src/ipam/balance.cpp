@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+// The size of the pool: what is fetched for the pods that wait and for the idle ones to be kept,
+// and what is given back.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "ipam/state.h"
+
+namespace terway::ipam {
+namespace {
+
+// A call or an attachment that takes longer than this is gone around, if it is the only such one;
+// several at once are the cloud's own trouble, which more calls would make worse.
+constexpr Duration kSlowCall = std::chrono::seconds(5);
+constexpr Duration kSlowAttach = std::chrono::seconds(30);
+
+long long seconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::seconds>(duration).count();
+}
+
+bool on_its_way(EniState state) {
+  return state == EniState::Attaching || state == EniState::Attached || state == EniState::NicSeen;
+}
+
+}  // namespace
+
+std::uint32_t Ipam::State::max_idle() const {
+  return std::max(settings.max_pool_size, settings.min_pool_size);
+}
+
+std::uint32_t Ipam::State::limit_of(const Eni& eni, net::Family family) const {
+  const std::uint32_t of_type =
+      family == net::Family::V4 ? limits.ipv4_per_eni : limits.ipv6_per_eni;
+  return std::min(of_type, eni.learned_limit[family].value_or(kNoLimit));
+}
+
+bool Ipam::State::slow(const Eni& eni, Instant now) {
+  if (on_its_way(eni.record.state)) {
+    const Instant then = eni.record.since + kSlowAttach;
+    if (now >= then) return true;
+    alarm.at(then);
+  }
+  if (!eni.operation) return false;
+  const OpenOperation& open = *operations.find(*eni.operation);
+  const bool brings =
+      open.operation.kind == OperationKind::CreateEni || assigns(open.operation.kind);
+  if (!brings) return false;
+  if (open.unsure && open.backoff.failures() >= 2) return true;
+  if (!open.in_flight) return false;
+  const Instant then = open.started + kSlowCall;
+  if (now >= then) return true;
+  alarm.at(then);
+  return false;
+}
+
+Ipam::State::Shelves Ipam::State::shelve(Instant now) {
+  Shelves on;
+  std::vector<Eni*> slow_ones;
+  for (auto& [key, eni] : enis.all()) {
+    if (leaving(eni.record.state) || eni.missing || eni.unwanted || eni.stuck) continue;
+    if (eni.learned_until != Instant{} && now >= eni.learned_until) {
+      eni.learned_until = {};
+      eni.learned_limit = {};
+    }
+    if (!asks.empty() && slow(eni, now)) slow_ones.push_back(&eni);
+    on.enis.push_back(&eni);
+  }
+  on.one_is_slow = slow_ones.size() == 1;
+  if (on.one_is_slow) std::erase(on.enis, slow_ones.front());
+  for (const Eni* eni : on.enis) {
+    on.shelves.push_back(shelf_of(*eni, now));
+    on.pods += pods_of(settings.stack, on.shelves.back().usable);
+  }
+  return on;
+}
+
+Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
+  const Stock& stock = pool.stock(eni.record.key);
+  const EniState state = eni.record.state;
+  const std::uint32_t allowance = vswitches.allowance(eni.record.vswitch_id);
+  const bool may_grow = allowance > 0 && eni.assign.over(now);
+  Shelf shelf;
+  shelf.ready = serves(eni);
+  for (const net::Family family : kFamilies) {
+    const std::uint32_t idle = stock.count(family, AddressState::Idle);
+    const std::uint32_t total = stock.total(family) + eni.pending[family];
+    shelf.usable[family] = idle + eni.pending[family];
+    shelf.total += total;
+    if (!has(settings.stack, family)) continue;
+    if (may_grow) {
+      const std::uint32_t left = family == net::Family::V4 ? allowance : kNoLimit;
+      shelf.room[family] = std::min(less(limit_of(eni, family), total), left);
+    }
+    shelf.releasable[family] = idle;
+  }
+  if (const AddressRecord* primary = pool.find(eni.record.primary_address);
+      primary != nullptr && primary->state == AddressState::Idle &&
+      has(settings.stack, net::Family::V4)) {
+    --shelf.releasable.v4;
+  }
+  shelf.held = stock.held();
+  const bool attached =
+      state == EniState::Attached || state == EniState::NicSeen || state == EniState::Ready;
+  shelf.can_assign = attached && !eni.operation && may_grow;
+  shelf.can_release = shelf.ready && !eni.operation && eni.release.over(now);
+  shelf.can_leave = shelf.ready && empty(eni) && stock.of_state(AddressState::Releasing) == 0;
+  return shelf;
+}
+
+bool Ipam::State::spare(const Eni& eni) const {
+  std::uint32_t others = 0;
+  for (const auto& [key, other] : enis.all()) {
+    if (&other == &eni || leaving(other.record.state) || other.missing || other.unwanted ||
+        other.stuck) {
+      continue;
+    }
+    const Count idle = pool.stock(key).idle();
+    others += pods_of(settings.stack, {idle.v4 + other.pending.v4, idle.v6 + other.pending.v6});
+  }
+  const std::uint32_t mine = pods_of(settings.stack, pool.stock(eni.record.key).idle());
+  return enis_staying() > settings.min_eni && others >= asks.size() + settings.min_pool_size &&
+         others + mine > asks.size() + max_idle();
+}
+
+bool Ipam::State::balance(Instant now, Turn& turn) {
+  shortage.clear();
+  relief_expected = false;
+  Shelves on = shelve(now);
+  const std::int64_t wanted = std::int64_t{asks.size()} + settings.min_pool_size;
+  const std::size_t before = operations.open().size();
+  if (on.pods < wanted) {
+    const std::uint32_t missing = grow(on, static_cast<std::uint32_t>(wanted - on.pods), now);
+    std::uint32_t asks_missing = std::min(missing, asks.size());
+    if (asks_missing == 0) return operations.open().size() != before;
+    explain_shortage(on, now);
+    if (fault) {
+      for (const Waiting& waiting : asks.take_last(asks_missing, fault->at)) {
+        turn.refusals.push_back({waiting.ask.key, fault->error});
+      }
+    }
+    for (; !relief_expected && asks_missing > 0 && cut_cool_down(now); --asks_missing) {
+      serve(now, turn);
+    }
+    return operations.open().size() != before;
+  }
+  if (enis_staying() < settings.min_eni && creatable(now) > 0) {
+    create_eni(for_pods(settings.stack, 1), now);
+    return true;
+  }
+  return asks.empty() && shrink(on, now);
+}
+
+// The number of pods for which nothing can be done now.
+std::uint32_t Ipam::State::grow(const Shelves& on, std::uint32_t need, Instant now) {
+  const Growth growth =
+      plan_growth(settings.stack, need, on.shelves, settings.eni_policy, creatable(now),
+                  {limits.ipv4_per_eni, limits.ipv6_per_eni}, settings.batch);
+  for (const Growth::Fill& fill : growth.fills) {
+    begin_assign(*on.enis[fill.shelf], fill.family, fill.count);
+  }
+  for (const Count& count : growth.creates) create_eni(count, now);
+  return growth.missing;
+}
+
+std::uint32_t Ipam::State::creatable(Instant now) {
+  const std::uint32_t slots = less(limits.max_enis, eni_slots_used());
+  if (slots == 0 || vswitches.all_exhausted()) return 0;
+  if (now < limit_until) {
+    alarm.at(limit_until);
+    return 0;
+  }
+  if (!create_backoff.over(now)) {
+    alarm.at(create_backoff.until());
+    return 0;
+  }
+  return vswitches.undecided() ? 0 : slots;
+}
+
+void Ipam::State::begin_assign(Eni& eni, net::Family family, std::uint32_t count) {
+  const std::uint32_t allowance = vswitches.allowance(eni.record.vswitch_id);
+  if (family == net::Family::V4) count = std::min(count, allowance);
+  if (count == 0) return;
+  Operation operation = operation_on(
+      eni, family == net::Family::V4 ? OperationKind::AssignIpv4 : OperationKind::AssignIpv6);
+  operation.client_token = random.uuid();
+  (family == net::Family::V4 ? operation.ipv4_count : operation.ipv6_count) = count;
+  begin(eni, std::move(operation));
+  eni.pending[family] = count;
+  if (family == net::Family::V4) vswitches.take(eni.record.vswitch_id, count);
+}
+
+void Ipam::State::begin_unassign(Eni& eni, net::Family family, std::uint32_t count, Instant now) {
+  std::vector<net::IpAddress> chosen;
+  for (const auto& [since, address] : pool.stock(eni.record.key).idle(family)) {
+    if (chosen.size() == count) break;
+    if (address != eni.record.primary_address) chosen.push_back(address);
+  }
+  for (const net::IpAddress& address : chosen) {
+    pool.set_state(address, AddressState::Releasing, now);
+  }
+  Operation operation = operation_on(
+      eni, family == net::Family::V4 ? OperationKind::UnassignIpv4 : OperationKind::UnassignIpv6);
+  operation.addresses = std::move(chosen);
+  begin(eni, std::move(operation));
+}
+
+bool Ipam::State::shrink(const Shelves& on, Instant now) {
+  const std::int64_t above_max = on.pods - max_idle();
+  const std::int64_t above_min = on.pods - settings.min_pool_size;
+  std::uint32_t surplus = static_cast<std::uint32_t>(std::max<std::int64_t>(above_max, 0));
+  if (surplus == 0) surplus = reclaimable(above_min, now);
+  if (surplus == 0 && above_max < 0) return false;
+  const Shrink plan = plan_shrink(settings.stack, surplus, on.shelves,
+                                  less(enis_staying(), settings.min_eni), settings.batch);
+  for (const std::size_t i : plan.leaves) enter(*on.enis[i], EniState::Draining, now);
+  for (const Shrink::Release& release : plan.releases) {
+    begin_unassign(*on.enis[release.shelf], release.family, release.count, now);
+  }
+  for (const Eni* eni : on.enis) {
+    if (!eni->release.over(now)) alarm.at(eni->release.until());
+  }
+  return !plan.leaves.empty() || !plan.releases.empty();
+}
+
+// When nothing has been asked for or given back for a while, a few of the idle ones above the
+// minimum, and again after each interval.
+std::uint32_t Ipam::State::reclaimable(std::int64_t above_min, Instant now) {
+  if (!settings.idle_reclaim_after || above_min <= 0) return 0;
+  const Instant due = std::max(last_activity + *settings.idle_reclaim_after, next_reclaim);
+  if (now < due) {
+    alarm.at(due);
+    return 0;
+  }
+  const double stretch = 1.0 + random.unit() * settings.idle_reclaim_jitter;
+  next_reclaim = now + Duration(static_cast<Duration::rep>(
+                           static_cast<double>(settings.idle_reclaim_interval.count()) * stretch));
+  alarm.at(next_reclaim);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(above_min, settings.idle_reclaim_batch));
+}
+
+void Ipam::State::explain_shortage(const Shelves& on, Instant now) {
+  const std::uint32_t used = eni_slots_used();
+  relief_expected = on.one_is_slow;
+  if (used >= limits.max_enis) {
+    shortage.push_back(fmt::format("{} of {} ENIs are in use", used, limits.max_enis));
+  } else if (now < limit_until) {
+    shortage.push_back(fmt::format("no more ENIs before {} s: {}", seconds(limit_until - now),
+                                   limit_error->to_string()));
+  } else if (!create_backoff.over(now)) {
+    shortage.push_back(fmt::format("the next ENI is tried within {} s",
+                                   seconds(create_backoff.until() - now) + 1));
+    relief_expected = true;
+  } else if (vswitches.undecided()) {
+    shortage.push_back("the vSwitches' free addresses are being looked up");
+    relief_expected = true;
+  }
+  for (const std::string& id : vswitches.exhausted_ids()) {
+    shortage.push_back(fmt::format("vSwitch {} has no address left", id));
+  }
+  for (const auto& [key, eni] : enis.all()) {
+    const bool frees_slot = leaving(eni.record.state) && empty(eni) && used >= limits.max_enis;
+    const bool frees_room = pool.stock(key).of_state(AddressState::Releasing) > 0;
+    relief_expected = relief_expected || frees_slot || frees_room;
+  }
+  std::uint32_t full = 0;
+  for (const Eni* eni : on.enis) {
+    const Stock& stock = pool.stock(eni->record.key);
+    bool room = true;
+    for (const net::Family family : kFamilies) {
+      if (has(settings.stack, family)) {
+        room = room && stock.total(family) + eni->pending[family] < limit_of(*eni, family);
+      }
+    }
+    full += !room;
+    if (!room || eni->assign.over(now)) continue;
+    alarm.at(eni->assign.until());
+    relief_expected = true;
+    shortage.push_back(fmt::format("more addresses for {} are asked for within {} s",
+                                   eni->record.eni_id, seconds(eni->assign.until() - now) + 1));
+  }
+  if (full > 0) shortage.push_back(fmt::format("{} ENIs are full", full));
+}
+
+// Makes room for one pod on the ENI whose cooling addresses have had most of their time.
+bool Ipam::State::cut_cool_down(Instant now) {
+  std::vector<net::IpAddress> best;
+  Instant best_until{};
+  for (const auto& [key, eni] : enis.all()) {
+    if (!serves(eni)) continue;
+    std::vector<net::IpAddress> needed;
+    Instant until{};
+    bool enough = true;
+    for (const net::Family family : kFamilies) {
+      if (!has(settings.stack, family)) continue;
+      if (pool.stock(key).count(family, AddressState::Idle) > 0) continue;
+      const auto next = pool.next_to_cool(key, family);
+      enough = enough && next.has_value();
+      if (!next) continue;
+      needed.push_back(*next);
+      until = std::max(until, pool.find(*next)->until);
+    }
+    if (!enough || needed.empty()) continue;
+    if (best.empty() || until < best_until) {
+      best = needed;
+      best_until = until;
+    }
+  }
+  for (const net::IpAddress& address : best) {
+    notify(Notice::Kind::CoolDownShortened, address.to_string(),
+           fmt::format("reused {} s before its cool-down is over, because a pod would have to wait",
+                       seconds(pool.find(address)->until - now)));
+    pool.cut_short(address, now);
+  }
+  return !best.empty();
+}
+
+}  // namespace terway::ipam
