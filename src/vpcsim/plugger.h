@@ -36,7 +36,7 @@ struct Nic {
 
 struct NicCounters {
   std::string eni_id;
-  // "forwarded", "spoofed_source", …: frames since plug(). The names are the fabric's.
+  // "forwarded", "spoofed_ip", …: frames since the fabric began. The names are the fabric's.
   std::map<std::string, std::uint64_t> by_name;
 };
 
@@ -58,7 +58,7 @@ class Plugger {
   // success.
   virtual Result<> unplug(const std::string& eni_id) = 0;
 
-  // Of every plugged NIC.
+  // Of every NIC that is or was plugged: what it did wrong is not forgotten with it.
   virtual Result<std::vector<NicCounters>> counters() = 0;
 };
 
