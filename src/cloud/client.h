@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The actions of the ECS and VPC OpenAPI that we use. One method, one action; one attempt a call:
-// the loop around it belongs to the caller (see backoff.h, worth_retrying() and client tokens).
+// The actions of the ECS and VPC OpenAPI that we use. Each call is attempted once: the loop around
+// it belongs to the caller (backoff.h, worth_retrying(), client tokens). A method makes several
+// calls where a list has pages or many ids, and for an unassign of which one address is gone
+// already.
 #pragma once
 
 #include <string>
