@@ -44,6 +44,8 @@ Args parse_args(std::string_view text) {
       args.pod.name = value;
     } else if (key == "K8S_POD_UID") {
       args.pod.uid = value;
+    } else if (key == "K8S_POD_OWNER_KIND") {
+      args.pod.owner_kind = value;
     } else if (key == "K8S_POD_INFRA_CONTAINER_ID") {
       args.infra_container_id = value;
     } else {

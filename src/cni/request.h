@@ -84,7 +84,7 @@ struct Request {
   Command command = Command::Add;
   model::AttachmentKey key;  // empty for GC and STATUS
   std::string netns_path;
-  model::Pod pod;                  // from CNI_ARGS; its owner_kind is not known here
+  model::Pod pod;                  // from CNI_ARGS; its owner_kind from K8S_POD_OWNER_KIND
   std::string infra_container_id;  // K8S_POD_INFRA_CONTAINER_ID
   NetworkConfig config;
   RuntimeConfig runtime;
