@@ -75,7 +75,7 @@ constexpr int reply_millis(cni::Command command) {
     case cni::Command::Add:
       return 110'000;  // an ENI may have to be attached first
     case cni::Command::Del:
-      return 15'000;  // then a tombstone does it
+      return 10'000;  // then a tombstone does it
     case cni::Command::Check:
     case cni::Command::Gc:
       return 60'000;
