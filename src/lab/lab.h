@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lab/cloud.h"
 #include "lab/matrix.h"
 #include "lab/node.h"
 #include "lab/probe.h"
@@ -61,6 +62,7 @@ class Lab {
   const Paths& paths() const { return paths_; }
 
   Result<std::vector<NodeStatus>> nodes() const;
+  Result<std::vector<EniOfNode>> enis() const;
   Result<std::vector<PodOnNode>> pods() const;
   // The pod "ns/name", a node or an outside host of that name.
   Result<Endpoint> endpoint(const std::string& name) const;
@@ -94,13 +96,20 @@ class Lab {
   Lab(Paths paths, Programs programs, State state)
       : paths_(std::move(paths)), programs_(std::move(programs)), state_(std::move(state)) {}
 
-  Result<> start_cloud(const Topology& topology);
-  Result<> add_machine(const Topology& topology, const std::string& name, bool outside,
-                       const NodeTopology& node);
-  Result<> boot(const Machine& machine);
-  Result<> start_echo(const Machine& machine) const;
-  Result<> wait_until_ready(const std::string& node, Duration timeout) const;
+  // lab_up.cpp
+  Result<> build(const Topology& topology, const Progress& progress);
+  Result<> add_machine(const std::string& name, bool outside, const std::string& type,
+                       const std::string& vswitch, const Topology& topology);
+  Result<> start_echo(const Node& node) const;
+  Result<> start_pods(const Topology& topology, const Progress& progress);
+  Result<> wait_until_ready(const std::string& node) const;
+
+  NodeSpec spec(const std::string& machine) const;
+  Result<Node> node(const std::string& name) const;
+  Result<const Machine*> cluster_node(const std::string& name) const;
+  std::filesystem::path daemon_record(const std::string& node) const;
   Result<std::vector<Sandbox>> sandboxes(const std::string& node) const;
+  // terway-lab runtime …, inside the node.
   Result<std::string> runtime(const std::string& node, const std::vector<std::string>& arguments,
                               std::string_view input) const;
 

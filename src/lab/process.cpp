@@ -235,13 +235,4 @@ Result<Daemon> start_daemon(const Program& program, const std::filesystem::path&
   return Daemon::of(report->pid);
 }
 
-Result<> enter_netns(const std::string& path) {
-  const UniqueFd netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!netns) return Error::from_errno(errno, fmt::format("open {}", path));
-  if (::setns(netns.get(), CLONE_NEWNET) != 0) {
-    return Error::from_errno(errno, fmt::format("enter {}", path));
-  }
-  return Ok{};
-}
-
 }  // namespace terway::lab

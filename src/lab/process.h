@@ -49,7 +49,4 @@ struct Daemon {
 // Starts one in a session of its own, stdout and stderr appended to `log`.
 Result<Daemon> start_daemon(const Program& program, const std::filesystem::path& log);
 
-// Enters the network namespace at this path; for Program::enter.
-Result<> enter_netns(const std::string& path);
-
 }  // namespace terway::lab

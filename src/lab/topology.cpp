@@ -172,7 +172,6 @@ Result<> read_nodes(Section& root, Topology& topology) {
     node.instance_type = TRY(section.text("instance_type", "ecs.g7.xlarge"));
     node.vswitch = TRY(section.text("vswitch", std::nullopt));
     node.pod_vswitches = TRY(section.texts("pod_vswitches"));
-    node.mtu = TRY(section.number("mtu", 1500, 1280, 8500));
     node.pods = TRY(section.number("pods", 4, 0, 5000));
     const std::string mode = TRY(section.text("mode", "veth"));
     if (mode != "veth") {
@@ -267,6 +266,7 @@ Result<Topology> read_topology(const YAML::Node& document) {
   const auto service = TRY(root.prefix("service_cidr", net::Family::V4));
   topology.service_cidr = service.value_or(*net::Prefix::parse("172.21.0.0/20"));
   topology.stack = TRY(read_stack(root));
+  topology.mtu = TRY(root.number("mtu", 1500, 1280, 8500));
   TRY(read_vswitches(root, topology));
   TRY(read_nodes(root, topology));
   TRY(read_outside(root, topology));
@@ -310,7 +310,7 @@ Topology default_topology() {
       {"pods", "cn-lab-a", *net::Prefix::parse("192.168.32.0/19"), std::nullopt},
   };
   for (const char* name : {"node-1", "node-2", "node-3"}) {
-    topology.nodes.push_back({name, "ecs.g7.xlarge", "nodes", {"pods"}, 1500, 4});
+    topology.nodes.push_back({name, "ecs.g7.xlarge", "nodes", {"pods"}, 4});
   }
   topology.outside = {{"outside-1", "nodes"}};
   return topology;

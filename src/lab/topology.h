@@ -29,8 +29,7 @@ struct NodeTopology {
   std::string instance_type;
   std::string vswitch;                     // of its primary ENI
   std::vector<std::string> pod_vswitches;  // of its pods' ENIs
-  std::uint32_t mtu = 1500;
-  std::uint32_t pods = 0;  // started by `up`
+  std::uint32_t pods = 0;                  // started by `up`
 };
 
 // A host of the VPC that is no node of the cluster.
@@ -44,10 +43,11 @@ struct Topology {
   std::optional<net::Prefix> vpc_ipv6_cidr;
   net::Prefix service_cidr;
   IpStack stack = IpStack::V4;
+  std::uint32_t mtu = 1500;  // of every NIC
   std::vector<VSwitchSpec> vswitches;
   std::vector<NodeTopology> nodes;
   std::vector<OutsideHost> outside;
-  // Settings of the simulated cloud, as its admin API takes them (milliseconds, counts).
+  // Settings of the simulated cloud, as its configuration takes them: JSON texts.
   std::map<std::string, std::string> cloud;
   // Keys laid over the eni_conf that the lab writes for every node: a JSON object.
   std::string eni_conf = "{}";

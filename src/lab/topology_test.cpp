@@ -12,11 +12,12 @@ constexpr const char* kWhole = R"(
 vpc_cidr: 10.0.0.0/8
 vpc_ipv6_cidr: fd00::/56
 ip_stack: dual
+mtu: 8500
 vswitches:
   - {name: nodes, zone: a, cidr: 10.1.0.0/24, ipv6_cidr: "fd00:0:0:1::/64"}
   - {name: pods, zone: a, cidr: 10.2.0.0/24, ipv6_cidr: "fd00:0:0:2::/64"}
 nodes:
-  - {name: n1, vswitch: nodes, pod_vswitches: [pods], mtu: 8500, pods: 7}
+  - {name: n1, vswitch: nodes, pod_vswitches: [pods], pods: 7}
   - {vswitch: nodes}
 outside:
   - {vswitch: pods}
@@ -35,7 +36,7 @@ TEST_CASE("a topology is read whole, with defaults for what it leaves out") {
   const auto topology = parse_topology(kWhole);
   REQUIRE(topology.ok());
   CHECK(topology->stack == IpStack::Dual);
-  CHECK(topology->nodes[0].mtu == 8500);
+  CHECK(topology->mtu == 8500);
   CHECK(topology->nodes[0].pods == 7);
   CHECK(topology->nodes[1].name == "node-2");
   CHECK(topology->nodes[1].instance_type == "ecs.g7.xlarge");
@@ -51,9 +52,8 @@ TEST_CASE("what is wrong is named by its key, with what is allowed") {
         std::string::npos);
   CHECK(why(parse_topology("vswitches: [{name: a, cidr: 10.0.0.1/8}]")).find("vswitches[0].cidr") !=
         std::string::npos);
-  CHECK(why(parse_topology("vswitches: [{name: a, cidr: 192.168.0.0/24}]\n"
-                           "nodes: [{vswitch: a, mtu: 9}]"))
-            .find("mtu is 9, allowed are 1280 to 8500") != std::string::npos);
+  CHECK(why(parse_topology("mtu: 9")).find("mtu is 9, allowed are 1280 to 8500") !=
+        std::string::npos);
   CHECK(why(parse_topology("vswitches: [{name: a, cidr: 192.168.0.0/24}, "
                            "{name: b, cidr: 192.168.0.0/25}]\nnodes: [{vswitch: a}]"))
             .find("overlap") != std::string::npos);
