@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vpcsim/instance_types.h"
+#include "model/instance_types.h"
 
-namespace terway::vpcsim {
+namespace terway::model {
 
 namespace {
 
@@ -10,8 +10,8 @@ namespace {
 // documentation (general purpose, compute and memory optimised, bare metal). EniTotalQuantity is
 // published only for examples of DescribeInstanceTypes (ecs.g7.xlarge 20, ecs.g6.16xlarge 60); of
 // the others it follows the five-fold that those show.
-const std::vector<model::InstanceType>& table() {
-  static const std::vector<model::InstanceType> kTypes = {
+const std::vector<InstanceType>& table() {
+  static const std::vector<InstanceType> kTypes = {
       {"ecs.t6-c1m2.large", 2, 2, 2, 1, false, 2, 4},
       {"ecs.g6.large", 2, 2, 6, 1, false, 2, 8},
       {"ecs.g6.xlarge", 3, 3, 10, 1, false, 4, 16},
@@ -48,10 +48,10 @@ const std::vector<model::InstanceType>& table() {
 
 }  // namespace
 
-const std::vector<model::InstanceType>& instance_types() { return table(); }
+const std::vector<InstanceType>& instance_types() { return table(); }
 
-const model::InstanceType* find_instance_type(std::string_view id) {
-  for (const model::InstanceType& type : table()) {
+const InstanceType* find_instance_type(std::string_view id) {
+  for (const InstanceType& type : table()) {
     if (type.id == id) return &type;
   }
   return nullptr;
@@ -62,4 +62,4 @@ std::string_view family_of(std::string_view id) {
   return dot == std::string_view::npos ? id : id.substr(0, dot);
 }
 
-}  // namespace terway::vpcsim
+}  // namespace terway::model
