@@ -7,50 +7,37 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sched.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
-#include <functional>
 #include <sstream>
 #include <thread>
 
 #include "kernel/link.h"
-#include "kernel/netns.h"
+#include "tests/netns/namespace.h"
 #include "tests/packet/packet.h"
 
 namespace terway::vpcsim {
 namespace {
 
-using kernel::InsideNetns;
 using packet::Packet;
 
 constexpr auto kGateway = "ee:ff:ff:ff:ff:ff";
 
-// A namespace that dies with it.
+// A namespace in the place of a machine; it dies with it.
 class Node {
  public:
-  Node() {
-    std::thread([this] {
-      REQUIRE(::unshare(CLONE_NEWNET) == 0);
-      auto own = kernel::current_netns();
-      REQUIRE(own.ok());
-      netns_ = std::move(*own);
-    }).join();
-    ip("link set lo up");
-  }
+  Node() { ip("link set lo up"); }
 
   std::string path() const {
-    return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(netns_.get());
+    return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(space_.fd());
   }
-  int netns() const { return netns_.get(); }
+  int netns() const { return space_.fd(); }
 
   // A command line without quotes; its exit code.
   int run(const std::string& line) const {
@@ -63,7 +50,7 @@ class Node {
     const UniqueFd quiet(::open("/dev/null", O_WRONLY | O_CLOEXEC));
     const pid_t pid = ::fork();
     if (pid == 0) {
-      if (::setns(netns_.get(), CLONE_NEWNET) != 0) ::_exit(126);
+      if (::setns(space_.fd(), CLONE_NEWNET) != 0) ::_exit(126);
       if (::dup2(quiet.get(), STDOUT_FILENO) < 0) ::_exit(126);
       ::execvp(argv[0], argv.data());
       ::_exit(127);
@@ -85,37 +72,31 @@ class Node {
   }
 
   std::vector<kernel::Link> links() const {
-    auto socket = kernel::Socket::open_in(netns_.get(), kernel::Protocol::Route);
-    REQUIRE(socket.ok());
-    auto links = kernel::list_links(*socket);
-    REQUIRE(links.ok());
-    std::erase_if(*links, [](const kernel::Link& link) { return link.name == "lo"; });
-    return *links;
+    auto socket = space_.route_socket();
+    auto links = test::must(kernel::list_links(socket));
+    std::erase_if(links, [](const kernel::Link& link) { return link.name == "lo"; });
+    return links;
   }
 
   // One frame out of the NIC, as it is.
   void send(const std::string& ifname, const packet::Bytes& frame) const {
-    auto inside = InsideNetns::enter(netns_.get());
-    REQUIRE(inside.ok());
-    const UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    REQUIRE(fd);
+    const UniqueFd fd = socket(AF_PACKET, SOCK_RAW);
+    auto route = space_.route_socket();
     sockaddr_ll to{};
     to.sll_family = AF_PACKET;
-    to.sll_ifindex = static_cast<int>(::if_nametoindex(ifname.c_str()));
+    to.sll_ifindex = test::must(kernel::get_link(route, ifname)).ifindex;
     REQUIRE(::sendto(fd.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to),
                      sizeof(to)) == static_cast<ssize_t>(frame.size()));
   }
 
   UniqueFd socket(int family, int type) const {
-    auto inside = InsideNetns::enter(netns_.get());
-    REQUIRE(inside.ok());
-    UniqueFd fd(::socket(family, type | SOCK_CLOEXEC, 0));
+    UniqueFd fd(space_.run([&] { return ::socket(family, type | SOCK_CLOEXEC, 0); }));
     REQUIRE(fd);
     return fd;
   }
 
  private:
-  UniqueFd netns_;
+  test::Namespace space_;
 };
 
 Nic nic(const Node& node, int number, const std::string& vpc = "vpc-1", int vswitch = 0) {
@@ -150,22 +131,10 @@ void configure(const Node& node, const Nic& nic, const std::string& ifname = "et
 }
 
 struct Bed {
-  std::unique_ptr<Fabric> fabric = open();
+  std::unique_ptr<Fabric> fabric = test::must(Fabric::open(), "open the fabric");
 
-  static std::unique_ptr<Fabric> open() {
-    auto opened = Fabric::open();
-    if (!opened.ok()) FAIL(opened.error().to_string());
-    return std::move(*opened);
-  }
-  void plug(const Nic& nic) {
-    const auto plugged = fabric->plug(nic);
-    if (!plugged.ok()) FAIL(plugged.error().to_string());
-  }
-  std::vector<NicCounters> counters() {
-    auto counters = fabric->counters();
-    REQUIRE(counters.ok());
-    return std::move(*counters);
-  }
+  void plug(const Nic& nic) { test::must(fabric->plug(nic), "plug"); }
+  std::vector<NicCounters> counters() { return test::must(fabric->counters()); }
   std::uint64_t count(const Nic& nic, const std::string& name) {
     for (const auto& nics : counters())
       if (nics.eni_id == nic.eni_id) return nics.by_name.at(name);
@@ -352,11 +321,11 @@ TEST_CASE("a NIC is pulled from wherever it was moved to, and pulling it again i
   const Nic one = nic(node, 1);
   bed.plug(one);
   {
-    auto socket = kernel::Socket::open_in(node.netns(), kernel::Protocol::Route);
-    REQUIRE(socket.ok());
+    auto socket =
+        test::must(kernel::Socket::open_in(node.netns(), kernel::Protocol::Route), "open a socket");
     kernel::LinkChange move;
     move.netns = pod.netns();
-    REQUIRE(socket->request(kernel::change_link("eth0", move)).ok());
+    test::must(socket.request(kernel::change_link("eth0", move)), "move the NIC");
   }
   REQUIRE(node.links().empty());
   REQUIRE(pod.links().size() == 1);
@@ -402,6 +371,18 @@ TEST_CASE("a node that died or was replaced gets its NIC anew") {
   configure(elsewhere, moved);
   CHECK(peer.pings("10.0.0.11"));
   CHECK(bed.spoofed() == 0);
+}
+
+TEST_CASE("without the fabric there are no NICs") {
+  Node node;
+  Bed bed;
+  bed.plug(nic(node, 1));
+  REQUIRE(node.links().size() == 1);
+  bed.fabric.reset();
+  // The kernel takes a namespace apart at its leisure.
+  for (int i = 0; i < 1000 && !node.links().empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(node.links().empty());
 }
 
 TEST_CASE("two VPCs with the same addresses do not see each other") {
