@@ -98,7 +98,7 @@ void Ipam::State::create_eni(const Count& count, Instant now) {
   Eni& eni = enis.add(std::move(record));
   Operation operation = operation_on(eni, OperationKind::CreateEni);
   operation.client_token = eni.record.key;
-  operation.ipv4_count = std::min(count.v4, allowance);
+  operation.ipv4_count = std::min(std::max(count.v4, 1U), allowance);  // it has a primary address
   operation.ipv6_count = count.v6;
   eni.pending = {has(settings.stack, net::Family::V4) ? operation.ipv4_count : 0, count.v6};
   vswitches.take(*vswitch, operation.ipv4_count);

@@ -269,33 +269,31 @@ Eni* Ipam::State::eni_for_pod() {
 }
 
 void Ipam::State::refuse_expired(Instant now, Turn& turn) {
-  const std::vector<Waiting> expired = asks.take_expired(now);
-  if (expired.empty()) return;
-  const Error why = why_waiting();
-  for (const Waiting& waiting : expired) turn.refusals.push_back({waiting.ask.key, why});
+  for (const Waiting& waiting : asks.take_expired(now)) {
+    turn.refusals.push_back({waiting.ask.key, why_waiting(waiting.since)});
+  }
 }
 
-Error Ipam::State::why_waiting() const {
-  std::string reasons;
-  const auto add = [&reasons](const std::string& reason) {
-    reasons += (reasons.empty() ? "" : "; ") + reason;
-  };
-  for (const std::string& reason : shortage) add(reason);
+Error Ipam::State::why_waiting(Instant since) const {
+  std::vector<std::string> reasons = shortage;
   for (const auto& [key, eni] : enis.all()) {
     if (serves(eni) && !eni.operation) continue;
-    const std::string& name = eni.record.eni_id.empty() ? key : eni.record.eni_id;
     const OpenOperation* open = eni.operation ? &operations.open().at(*eni.operation) : nullptr;
-    add(fmt::format(
-        "ENI {} is {}{}{}{}", name, to_string(eni.record.state),
-        eni.missing ? " but not listed by the cloud" : "",
+    reasons.push_back(fmt::format(
+        "ENI {} is {}{}{}{}", eni.record.eni_id.empty() ? key : eni.record.eni_id,
+        to_string(eni.record.state), eni.missing ? " but not listed by the cloud" : "",
         open != nullptr ? fmt::format(", {} is under way", to_string(open->operation.kind)) : "",
         eni.record.last_error.empty() ? "" : " (" + eni.record.last_error + ")"));
   }
+  const bool recent = last_error && last_error->at >= since;
+  if (recent) reasons.push_back("last error: " + last_error->error.message());
+  std::string message = "no address in time";
+  for (const std::string& reason : reasons)
+    message += (&reason == &reasons.front() ? ": " : "; ") + reason;
   const bool is_limit = !shortage.empty() && !relief_expected;
-  std::string message = "no address in time: " + (reasons.empty() ? "none is idle" : reasons);
   Error error(is_limit ? Error::Kind::Exhausted : Error::Kind::Unavailable, std::move(message));
-  if (!last_error) return error;
-  return std::move(error).with_code(last_error->code(), last_error->request_id());
+  if (!recent) return error;
+  return std::move(error).with_code(last_error->error.code(), last_error->error.request_id());
 }
 
 std::optional<Grant> Ipam::State::grant_of(const model::AttachmentKey& key) const {

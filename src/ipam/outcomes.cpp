@@ -37,7 +37,7 @@ void Ipam::State::finished(const Outcome& outcome, Instant now) {
   OpenOperation* attempt = operations.find(outcome.operation_id);
   if (attempt == nullptr || !attempt->in_flight) return;
   const Operation& operation = attempt->operation;
-  if (outcome.error && !only_reads(operation.kind)) last_error = outcome.error;
+  if (outcome.error && !only_reads(operation.kind)) last_error = Fault{*outcome.error, now};
   if (outcome.error && passes(*outcome.error)) {
     operations.retry(*attempt, *outcome.error, now, random);
     if (attempt->backoff.failures() == kFailuresWorthANotice) {

@@ -32,7 +32,7 @@ class SimulatedCloud {
 
   // What goes wrong with a call. A refusal has no effect; a lost reply has all of it.
   struct Trouble {
-    enum class Kind : std::uint8_t { None, Refused, LostReply, Partial, Hangs } kind = Kind::None;
+    enum class Kind : std::uint8_t { None, Refused, LostReply, Partial } kind = Kind::None;
     std::optional<Error> error;  // Refused
     Duration delay{};            // on top of call_delay
   };
@@ -86,7 +86,6 @@ class SimulatedCloud {
         outcome.operation_id = operation.id;
         outcome.error = Error(Error::Kind::Unavailable, "connection reset");
       }
-      if (trouble_now.kind == Trouble::Kind::Hangs) return;
       const std::uint64_t life = life_;
       at(then + delay / 2, [this, outcome, life](Instant) {
         if (life == life_) on_reply(outcome);

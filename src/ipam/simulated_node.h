@@ -61,6 +61,11 @@ class SimulatedNode {
   Instant now{std::chrono::hours(1)};
   bool gateway_answers = true;
 
+  // Die at the next turn, after the journal was written and before anything was done.
+  bool die_at_next_turn = false;
+  std::function<void(const Grant&)> on_grant = [](const Grant&) {};
+  std::function<void(const Turn&)> trace;  // of every turn, for whoever looks into a failure
+
   std::map<model::AttachmentKey, Grant> granted;
   std::map<model::AttachmentKey, Error> refused;
   std::vector<Notice> notices;
@@ -102,12 +107,21 @@ class SimulatedNode {
     for (int round = 0; round < 100; ++round) {
       const Turn turn = ipam->turn(now);
       journal.apply(turn.changes);
+      if (trace) trace(turn);
       wake_at_ = turn.wake_at;
-      for (const Grant& grant : turn.grants) granted.insert_or_assign(grant.key, grant);
+      notices.insert(notices.end(), turn.notices.begin(), turn.notices.end());
+      if (die_at_next_turn) {
+        die_at_next_turn = false;
+        restart();
+        continue;
+      }
+      for (const Grant& grant : turn.grants) {
+        on_grant(grant);
+        granted.insert_or_assign(grant.key, grant);
+      }
       for (const Refusal& refusal : turn.refusals) {
         refused.insert_or_assign(refusal.key, refusal.error);
       }
-      notices.insert(notices.end(), turn.notices.begin(), turn.notices.end());
       for (const Operation& operation : turn.start) {
         started.push_back(operation);
         cloud.start(operation, now);

@@ -48,7 +48,6 @@ Growth plan_growth(Stack stack, std::uint32_t need, const std::vector<Shelf>& sh
   while (need > 0 && creatable > 0 && pods_per_eni > 0) {
     const std::uint32_t pods = std::min(need, pods_per_eni);
     Count count = for_pods(stack, pods);
-    count.v4 = std::max(count.v4, 1U);
     count.v6 = std::min(count.v6, batch);
     growth.creates.push_back(count);
     need -= pods;

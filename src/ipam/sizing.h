@@ -30,7 +30,7 @@ struct Growth {
     std::uint32_t count;
   };
   std::vector<Fill> fills;     // one call each
-  std::vector<Count> creates;  // addresses of each new ENI, its primary included
+  std::vector<Count> creates;  // pods' addresses of each new ENI, its primary among them
   std::uint32_t missing = 0;   // pods for which there is no room anywhere
 };
 // Room for `need` more pods: on ENIs that exist or are on their way, then on up to `creatable` new

@@ -60,7 +60,7 @@ struct Ipam::State {
   void grant(const Ask& ask, const std::vector<net::IpAddress>& addresses, Instant now, Turn& turn);
   Eni* eni_for_pod();
   void refuse_expired(Instant now, Turn& turn);
-  Error why_waiting() const;
+  Error why_waiting(Instant since) const;
   std::optional<Grant> grant_of(const model::AttachmentKey& key) const;
 
   // --- eni_machine.cpp: the life of an ENI
@@ -102,7 +102,7 @@ struct Ipam::State {
 
   // --- outcomes.cpp: what the cloud answered
   std::optional<Fault> fault;
-  std::optional<Error> last_error;  // of anything that asks wait for
+  std::optional<Fault> last_error;  // of any call that changes something
   void finished(const Outcome& outcome, Instant now);
   void created(const OpenOperation& open, const Outcome& outcome, Instant now);
   void adopt_new(Eni& eni, const model::Eni& seen, Instant now);

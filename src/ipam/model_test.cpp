@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random lives of a node on a faulty cloud: pods come and go, calls fail in every way, listings
+// lie, the daemon dies. After each step nobody shares an address; when the faults end, the cloud,
+// the records and the pods agree. TERWAY_SEED repeats one life, TERWAY_SEEDS sets how many there
+// are.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ipam/simulated_node.h"
+
+namespace terway::ipam {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using Trouble = SimulatedCloud::Trouble;
+
+constexpr int kSteps = 40;
+
+class Life {
+ public:
+  explicit Life(std::uint64_t seed)
+      : dice_(seed), node_(random_settings(), random_limits(), seed * 7919 + 1) {
+    node_.cloud.max_enis = node_.limits.max_enis - (chance(10) ? 1 : 0);
+    node_.cloud.ipv4_per_eni = node_.limits.ipv4_per_eni - (chance(10) ? 1 : 0);
+    node_.cloud.ipv6_per_eni = node_.limits.ipv6_per_eni;
+    node_.cloud.call_delay = milliseconds(50 + dice_.below(400));
+    node_.cloud.attach_delay = seconds(1 + dice_.below(5));
+    node_.cloud.add_vswitch("vsw-a", "10.0.0.0/24", 4 + pick(20));
+    node_.cloud.add_vswitch("vsw-b", "10.0.1.0/24", 4 + pick(20));
+    faults_ = pick(40);
+    node_.cloud.trouble = [this](const Operation& operation) { return trouble_for(operation); };
+    if (std::getenv("TERWAY_TRACE") != nullptr) {
+      node_.trace = [this](const Turn& turn) { print(turn); };
+    }
+    node_.on_grant = [this](const Grant& grant) { check_grant(grant); };
+  }
+
+  // Empty if all went well.
+  std::string live() {
+    for (int step = 0; step < kSteps && failure_.empty(); ++step) {
+      act();
+      check_owners();
+    }
+    if (failure_.empty()) settle();
+    return failure_;
+  }
+
+ private:
+  std::uint32_t pick(std::uint64_t bound) { return static_cast<std::uint32_t>(dice_.below(bound)); }
+  bool chance(std::uint32_t percent) { return dice_.below(100) < percent; }
+
+  Settings random_settings() {
+    Settings settings;
+    settings.vswitch_ids = {"vsw-a"};
+    if (chance(50)) settings.vswitch_ids.emplace_back("vsw-b");
+    settings.stack = chance(70) ? Stack::V4 : chance(70) ? Stack::Dual : Stack::V6;
+    settings.min_pool_size = pick(3);
+    settings.max_pool_size = settings.min_pool_size + pick(4);
+    settings.min_eni = chance(10) ? 1 : 0;
+    settings.vswitch_policy = chance(50) ? VSwitchPolicy::Random : VSwitchPolicy::Most;
+    settings.eni_policy = chance(70) ? EniPolicy::MostIps : EniPolicy::LeastIps;
+    settings.batch = 2 + pick(9);
+    settings.cool_down = seconds(10 + dice_.below(50));
+    if (chance(20)) settings.idle_reclaim_after = minutes(5);
+    settings.owner_tags = {{"creator", "terway"}};
+    settings.node_tags = {{"node", "n1"}};
+    return settings;
+  }
+  Limits random_limits() { return {2 + pick(2), 3 + pick(4), 3 + pick(4)}; }
+
+  Trouble trouble_for(const Operation& operation) {
+    if (!chance(faults_)) return {};
+    Trouble trouble;
+    if (chance(20)) trouble.delay = seconds(dice_.below(15));
+    const std::uint32_t what = pick(100);
+    trouble.kind = Trouble::Kind::Refused;
+    if (what < 30) {
+      trouble.kind = Trouble::Kind::LostReply;
+    } else if (what < 55) {
+      trouble.error = Error(Error::Kind::Throttled, "slow down").with_code("Throttling", "r");
+    } else if (what < 75) {
+      trouble.error = Error(Error::Kind::Unavailable, "timeout");
+    } else if (what < 85) {
+      trouble.kind = Trouble::Kind::Partial;
+    } else if (what < 90 && operation.kind == OperationKind::DescribeEni) {
+      trouble.error =
+          Error(Error::Kind::NotFound, "not found").with_code("InvalidEniId.NotFound", "r");
+    } else if (what < 95) {
+      trouble.error = Error(Error::Kind::Denied, "denied").with_code("Forbidden.RAM", "r");
+    } else {
+      trouble.error = Error(Error::Kind::Internal, "what?").with_code("Unknown", "r");
+    }
+    return trouble;
+  }
+
+  void act() {
+    const std::uint32_t what = pick(100);
+    if (what < 30) {
+      add();
+    } else if (what < 50) {
+      del();
+    } else if (what < 75) {
+      node_.run_for(milliseconds(dice_.below(20000)));
+    } else if (what < 83) {
+      die();
+    } else if (what < 93) {
+      list();
+    } else if (what < 96) {
+      const std::string vswitch = chance(50) ? "vsw-a" : "vsw-b";
+      node_.cloud.drain_vswitch(vswitch, pick(3));
+    } else {
+      node_.cloud.attaching_ends = chance(70);
+      node_.cloud.nics_appear = chance(70);
+      node_.gateway_answers = chance(70);
+    }
+  }
+
+  void add() {
+    const std::string container = "c" + std::to_string(++containers_);
+    const std::string pod = "p" + std::to_string(pick(6));
+    alive_[container] = pod;
+    node_.add_pod(container, pod, chance(30), seconds(20 + dice_.below(200)));
+  }
+
+  void del() {
+    if (alive_.empty() || chance(10)) return node_.del("nobody");
+    auto victim = alive_.begin();
+    std::advance(victim, pick(alive_.size()));
+    remove(victim->first);
+    if (chance(20)) node_.del(victim->first);
+    alive_.erase(victim);
+  }
+
+  void remove(const std::string& container) {
+    const auto held = node_.ipam->held_by(SimulatedNode::key(container));
+    node_.del(container);
+    if (!held) return;
+    for (const net::IpAddress& address : held->addresses) {
+      freed_[address] = {node_.now, alive_.at(container)};
+    }
+  }
+
+  // The runtime sees the ADDs that were under way fail: it deletes those, or asks again.
+  void die() {
+    if (chance(50)) {
+      node_.die_at_next_turn = true;
+      chance(50) ? add() : del();
+      node_.run_for(milliseconds(dice_.below(2000)));
+    }
+    node_.die_at_next_turn = false;
+    check_journal();
+    node_.restart();
+    node_.step();
+    std::vector<std::string> waiting;
+    for (const auto& [container, pod] : alive_) {
+      if (!node_.has(container)) waiting.push_back(container);
+    }
+    for (const std::string& container : waiting) {
+      if (chance(50)) {
+        node_.add_pod(container, alive_.at(container), false, seconds(60));
+      } else {
+        remove(container);
+        alive_.erase(container);
+      }
+    }
+  }
+
+  void list() {
+    // A reply may be a few seconds old although it was asked for just now.
+    Listing listing{chance(70) ? Listing::Source::Api : Listing::Source::Metadata, node_.now,
+                    node_.cloud.list()};
+    if (chance(50)) node_.run_for(milliseconds(dice_.below(5000)));
+    if (chance(20)) listing.begun = node_.now;
+    if (listing.source == Listing::Source::Metadata) {
+      std::erase_if(listing.enis, [this](const model::Eni&) { return chance(20); });
+      for (model::Eni& eni : listing.enis) {
+        std::erase_if(eni.ipv4, [this](const net::IpAddress&) { return chance(20); });
+        if (chance(5)) eni.ipv4.push_back(net::IpAddress::from_v4(0x0a000900U + pick(99)));
+        eni.tags.clear();
+      }
+    } else if (chance(5)) {
+      listing.enis.clear();  // a lie
+    }
+    node_.ipam->learn(listing, node_.now);
+    node_.step();
+  }
+
+  void check_grant(const Grant& grant) {
+    if (node_.granted.contains(grant.key)) return;  // said again
+    const auto pod = alive_.find(grant.key.container_id);
+    if (pod == alive_.end()) return fail("a grant for a pod that is gone");
+    for (const net::IpAddress& address : grant.addresses) {
+      const auto freed = freed_.find(address);
+      if (freed == freed_.end()) continue;
+      const bool soon = node_.now - freed->second.at < node_.settings.cool_down;
+      const bool told =
+          std::any_of(node_.notices.begin(), node_.notices.end(), [&](const Notice& notice) {
+            return notice.kind == Notice::Kind::CoolDownShortened &&
+                   notice.subject == address.to_string();
+          });
+      if (soon && !told && freed->second.pod != pod->second) {
+        fail(fmt::format("{} reused too soon", address.to_string()));
+      }
+    }
+  }
+
+  void check_owners() {
+    std::map<net::IpAddress, model::AttachmentKey> owners;
+    for (const auto& [key, grant] : node_.granted) {
+      const auto held = node_.ipam->held_by(key);
+      if (!held || held->addresses != grant.addresses) {
+        return fail(fmt::format("{} lost what it was granted", key.to_string()));
+      }
+      for (const net::IpAddress& address : grant.addresses) {
+        if (!owners.emplace(address, key).second) {
+          return fail(fmt::format("{} has two owners", address.to_string()));
+        }
+      }
+    }
+    for (const AddressRecord& record : node_.ipam->addresses()) {
+      const bool owned =
+          record.state == AddressState::Held || record.state == AddressState::Suspect;
+      if (owned && !alive_.contains(record.owner.container_id)) {
+        return fail(fmt::format("{} is held for nobody", record.address.to_string()));
+      }
+    }
+  }
+
+  void check_journal() {
+    const Snapshot written = node_.journal.snapshot();
+    if (written.enis != node_.ipam->enis()) return fail("the journal's ENIs differ");
+    if (written.addresses != node_.ipam->addresses()) return fail("the journal's addresses differ");
+    std::vector<Operation> operations = node_.ipam->operations();
+    std::erase_if(operations, [](const Operation& operation) {
+      return operation.kind == OperationKind::DescribeEni ||
+             operation.kind == OperationKind::DescribeVSwitch;
+    });
+    if (written.operations != operations) return fail("the journal's operations differ");
+  }
+
+  void pass(int minutes_passed) {
+    for (int i = 0; i < minutes_passed; i += 2) {
+      node_.run_for(minutes(2));
+      node_.list();
+    }
+  }
+
+  // The faults end; the cloud, the records and the pods come to agree, and then it is quiet.
+  void settle() {
+    faults_ = 0;
+    node_.cloud.attaching_ends = true;
+    node_.cloud.nics_appear = true;
+    node_.gateway_answers = true;
+    node_.cloud.refill_vswitch("vsw-a", 100, 50);
+    node_.cloud.refill_vswitch("vsw-b", 100, 50);
+    pass(20);
+    check_owners();
+    if (node_.ipam->counts(net::Family::V4).waiting + node_.ipam->counts(net::Family::V6).waiting >
+        0) {
+      return fail("an ask neither granted nor refused");
+    }
+    for (const auto& [container, pod] : alive_) node_.del(container);
+    alive_.clear();
+    alive_["last"] = "pod-last";
+    node_.add("last");
+    pass(4);
+    if (!node_.has("last")) return fail("a pod gets no address of a healthy cloud");
+    node_.del("last");
+    alive_.clear();
+    pass(30);
+    check_owners();
+    check_agreement();
+    check_journal();
+    const std::size_t calls = node_.started.size();
+    node_.run_for(minutes(30));
+    if (node_.started.size() != calls && !node_.settings.idle_reclaim_after)
+      return fail("it is not quiet");
+  }
+
+  void check_agreement() {
+    if (!node_.ipam->operations().empty()) return fail("an operation did not end");
+    std::map<std::string, std::set<net::IpAddress>> known;
+    std::map<std::string, std::string> id_of;
+    for (const EniRecord& eni : node_.ipam->enis()) {
+      known[eni.eni_id];
+      id_of[eni.key] = eni.eni_id;
+      if (eni.state != EniState::Ready) {
+        return fail(fmt::format("{} is {}", eni.eni_id, to_string(eni.state)));
+      }
+    }
+    std::uint32_t idle = 0;
+    for (const AddressRecord& record : node_.ipam->addresses()) {
+      known[id_of[record.eni_key]].insert(record.address);
+      if (record.state != AddressState::Idle) {
+        return fail(fmt::format("{} is {}", record.address.to_string(), to_string(record.state)));
+      }
+      ++idle;
+    }
+    std::map<std::string, std::set<net::IpAddress>> real;
+    for (const model::Eni& eni : node_.cloud.list()) {
+      std::set<net::IpAddress>& addresses = real[eni.id];
+      if (node_.settings.stack != Stack::V6) addresses.insert(eni.ipv4.begin(), eni.ipv4.end());
+      if (node_.settings.stack != Stack::V4) addresses.insert(eni.ipv6.begin(), eni.ipv6.end());
+    }
+    if (known != real) return fail("the cloud and the records differ");
+    for (const auto& [token, made] : node_.cloud.made_by_token) {
+      if (made > 1) return fail("two ENIs of one client token");
+    }
+    const std::uint32_t families = node_.settings.stack == Stack::Dual ? 2 : 1;
+    const std::uint32_t most = (node_.settings.max_pool_size + node_.settings.min_eni) * families;
+    if (idle > most)
+      return fail(fmt::format("{} idle addresses are kept, {} are enough", idle, most));
+  }
+
+  void print(const Turn& turn) const {
+    const double at = std::chrono::duration<double>(node_.now.time_since_epoch()).count() - 3600;
+    for (const EniRecord& eni : turn.changes.enis) {
+      fmt::print("{:9.3f} {} {} {} {}\n", at, eni.key.substr(0, 4), eni.eni_id,
+                 to_string(eni.state), eni.last_error);
+    }
+    for (const std::string& key : turn.changes.erased_enis) {
+      fmt::print("{:9.3f} {} erased\n", at, key.substr(0, 4));
+    }
+    for (const AddressRecord& record : turn.changes.addresses) {
+      fmt::print("{:9.3f} {} {} {} {}\n", at, record.address.to_string(), to_string(record.state),
+                 record.owner.container_id, record.pod.name);
+    }
+    for (const net::IpAddress& address : turn.changes.erased_addresses) {
+      fmt::print("{:9.3f} {} erased\n", at, address.to_string());
+    }
+    for (const Operation& operation : turn.start) {
+      fmt::print("{:9.3f} start {} {} {} {} {}+{} {}\n", at, operation.id, to_string(operation.kind),
+                 operation.eni_key.substr(0, 4), operation.vswitch_id, operation.ipv4_count,
+                 operation.ipv6_count, operation.addresses.size());
+    }
+    for (const Grant& grant : turn.grants) {
+      fmt::print("{:9.3f} grant {} {}\n", at, grant.key.container_id,
+                 grant.addresses.front().to_string());
+    }
+    for (const Refusal& refusal : turn.refusals) {
+      fmt::print("{:9.3f} refuse {} {}\n", at, refusal.key.container_id, refusal.error.to_string());
+    }
+    for (const Notice& notice : turn.notices) {
+      fmt::print("{:9.3f} notice {} {}\n", at, notice.subject, notice.message);
+    }
+  }
+
+  void fail(const std::string& what) {
+    if (failure_.empty()) failure_ = what;
+  }
+
+  struct Freed {
+    Instant at{};
+    std::string pod;
+  };
+  Random dice_;
+  SimulatedNode node_;
+  std::uint32_t faults_ = 0;  // of 100 calls
+  int containers_ = 0;
+  std::map<std::string, std::string> alive_;  // container to pod
+  std::map<net::IpAddress, Freed> freed_;
+  std::string failure_;
+};
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+TEST_CASE("whatever fails, no address has two owners, nothing leaks, and it ends in agreement") {
+  const std::uint64_t one = number_from("TERWAY_SEED", 0);
+  const std::uint64_t first = one == 0 ? 1 : one;
+  const std::uint64_t last = one == 0 ? number_from("TERWAY_SEEDS", 2000) : one;
+  int failures = 0;
+  for (std::uint64_t seed = first; seed <= last && failures < 5; ++seed) {
+    const std::string failure = Life(seed).live();
+    if (failure.empty()) continue;
+    ++failures;
+    FAIL_CHECK("TERWAY_SEED=" << seed << ": " << failure);
+  }
+}
+
+}  // namespace
+}  // namespace terway::ipam
