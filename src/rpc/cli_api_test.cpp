@@ -12,7 +12,10 @@ TEST_CASE("a CLI answer survives the way through JSON") {
   status.uptime_s = 1.5;
   status.pools.push_back({.family = "ipv4", .total = 20, .idle = 3, .capacity = 40});
   status.drift["rules"] = 2;
-  status.notices.push_back({.kind = "EniFailed", .subject = "eni-1", .count = 7});
+  NoticeEntry& notice = status.notices.emplace_back();
+  notice.kind = "EniFailed";
+  notice.subject = "eni-1";
+  notice.count = 7;
   const std::string text = encode(status);
   const auto back = decode<Status>(text);
   REQUIRE(back.ok());
@@ -28,7 +31,7 @@ TEST_CASE("a CLI answer survives the way through JSON") {
 
 TEST_CASE("a CLI answer with bytes that are no UTF-8 is still JSON") {
   Pods pods;
-  pods.pods.push_back({.name = "a\xff"});
+  pods.pods.emplace_back().name = "a\xff";
   CHECK(decode<Pods>(encode(pods)).ok());
 }
 
