@@ -33,6 +33,7 @@ struct ServeArguments {
   std::string admin = kDefaultAdmin;
   std::string config;
   bool no_fabric = false;
+  bool services = false;
   bool verbose = false;
 };
 
@@ -67,8 +68,12 @@ Result<> serve(const ServeArguments& arguments) {
   options.tls_directory = arguments.tls_directory;
   options.tls_hosts = arguments.tls_hosts;
   options.admin_path = arguments.admin;
-  if (options.https && options.tls_directory.empty()) {
-    return Error(Error::Kind::Invalid, "--https needs --tls-dir");
+  options.services = arguments.services;
+  if ((options.https || options.services) && options.tls_directory.empty()) {
+    return Error(Error::Kind::Invalid, "--https and --services need --tls-dir");
+  }
+  if (options.services && arguments.no_fabric) {
+    return Error(Error::Kind::Invalid, "--services needs packets: leave out --no-fabric");
   }
   // Blocked before there are other threads, so that none of them gets a signal.
   sigset_t ending;
@@ -155,6 +160,9 @@ void add_serve(CLI::App& app, ServeArguments& arguments, Chosen& chosen) {
       ->capture_default_str();
   serve_command->add_option("--config", arguments.config, "the region (vpcsim-config.md)");
   serve_command->add_flag("--no-fabric", arguments.no_fabric, "the API alone, no packets");
+  serve_command->add_flag("--services", arguments.services,
+                          "also be a host of the VPC: API at 100.100.0.10, metadata at "
+                          "100.100.100.200");
   serve_command->add_flag("--verbose", arguments.verbose, "log more");
   serve_command->callback([&] { chosen.run = [&] { return serve(arguments); }; });
 }

@@ -6,6 +6,7 @@
 #include "http/server.h"
 #include "vpcsim/certificates.h"
 #include "vpcsim/openapi.h"
+#include "vpcsim/service_host.h"
 
 namespace terway::vpcsim {
 
@@ -45,13 +46,17 @@ struct VpcSim::State {
   // Listeners go first, for their requests ask the owner.
   ~State() {
     admin_server.reset();
+    service_metadata.reset();
+    service_api.reset();
     https.reset();
     http.reset();
     listeners.close_all();
   }
 
   http::Response answer_api(const http::Request& request);
+  http::Response answer_metadata(const http::Request& request);
   Result<> listen(const ServeOptions& options);
+  Result<> serve_in_vpc(const CertificateFiles& files);
 
   Owner owner;
   std::unique_ptr<OpenApi> openapi;
@@ -62,6 +67,9 @@ struct VpcSim::State {
   std::unique_ptr<http::Server> http;
   std::unique_ptr<http::Server> https;
   std::unique_ptr<http::Server> admin_server;
+  std::unique_ptr<ServiceHost> service_host;
+  std::unique_ptr<http::Server> service_api;
+  std::unique_ptr<http::Server> service_metadata;
 };
 
 http::Response VpcSim::State::answer_api(const http::Request& request) {
@@ -72,6 +80,37 @@ http::Response VpcSim::State::answer_api(const http::Request& request) {
       owner.ask([&](Region&) { return openapi->perform(std::move(admission.call)); });
   if (performed.wait > Duration::zero()) owner.clock().sleep_for(performed.wait);
   return performed.response;
+}
+
+// Who asks is known by the address it asks from: the fabric lets nobody claim another's.
+http::Response VpcSim::State::answer_metadata(const http::Request& request) {
+  return owner.ask([&](Region& region) {
+    const auto address = net::IpAddress::parse(request.remote_address);
+    const Server* server = address ? region.world.find_instance_at(*address) : nullptr;
+    return server == nullptr ? http::Response{404, {}, {}}
+                             : metadata->answer(server->info.id, request);
+  });
+}
+
+Result<> VpcSim::State::serve_in_vpc(const CertificateFiles& files) {
+  const std::string vpc_id = owner.ask([](Region& region) {
+    return region.world.vpcs().empty() ? std::string() : region.world.vpcs().begin()->first;
+  });
+  service_host = TRY(ServiceHost::open(owner, vpc_id));
+  http::Listen at;
+  at.address = kApiAddress;
+  at.port = 443;
+  at.threads = kApiThreads;
+  at.certificate_path = files.certificate;
+  at.key_path = files.key;
+  service_api = TRY(service_host->serve(
+      at, [this](const http::Request& request) { return answer_api(request); }));
+  http::Listen metadata_at;
+  metadata_at.address = kMetadataAddress;
+  metadata_at.port = 80;
+  service_metadata = TRY(service_host->serve(
+      metadata_at, [this](const http::Request& request) { return answer_metadata(request); }));
+  return Ok{};
 }
 
 Result<> VpcSim::State::listen(const ServeOptions& options) {
@@ -97,6 +136,11 @@ Result<> VpcSim::State::listen(const ServeOptions& options) {
     https = TRY(http::Server::start(at, handler));
     endpoints.https = url_of("https", at.address, https->port());
     endpoints.ca_path = std::filesystem::absolute(files.ca);
+  }
+  if (options.services) {
+    const CertificateFiles files =
+        TRY(prepare_certificates(options.tls_directory, {std::string(kApiAddress)}));
+    TRY(serve_in_vpc(files));
   }
   admin = std::make_unique<Admin>(owner, listeners, endpoints);
   if (!options.admin_path.empty()) {

@@ -31,6 +31,9 @@ struct ServeOptions {
   // Names that the certificate is for, besides localhost and the address listened at.
   std::vector<std::string> tls_hosts;
   std::filesystem::path admin_path;  // unix socket; empty: no admin API
+  // Also serve inside the first VPC, at the addresses of service_host.h: the API on HTTPS, and the
+  // metadata of whichever instance asks. Needs a fabric and tls_directory.
+  bool services = false;
 };
 
 // Serves from start() until destruction. Clock and plugger outlive it.

@@ -251,6 +251,16 @@ const Server* World::find_instance(std::string_view id) const {
   return found == instances_.end() ? nullptr : &found->second;
 }
 
+const Server* World::find_instance_at(const net::IpAddress& address) const {
+  for (const auto& [id, record] : enis_) {
+    const auto& addresses = address.is_v4() ? record.eni.ipv4 : record.eni.ipv6;
+    if (std::find(addresses.begin(), addresses.end(), address) != addresses.end()) {
+      return find_instance(record.eni.instance_id);
+    }
+  }
+  return nullptr;
+}
+
 const Switch* World::find_vswitch(std::string_view id) const {
   const auto found = vswitches_.find(std::string(id));
   return found == vswitches_.end() ? nullptr : &found->second;

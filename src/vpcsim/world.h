@@ -201,6 +201,8 @@ class World {
   const EniRecord* find_eni(std::string_view id) const;
   const Server* find_instance(std::string_view id) const;
   const Switch* find_vswitch(std::string_view id) const;
+  // Whose attached ENI has this address; null: nobody's.
+  const Server* find_instance_at(const net::IpAddress& address) const;
   // With the number of free addresses.
   static model::VSwitch vswitch_info(const Switch& vswitch);
   // Of this instance, attached or on their way, by device index.
