@@ -30,6 +30,8 @@ struct PluginRequest {
   int netns_errno = 0;  // why it could not be opened; only with Netns::Unopened
   UniqueFd netns;       // the pod's namespace; only with Netns::Attached
   pid_t caller = 0;     // the plugin's process; 0 for a tombstone
+  // Lent for the time of the call: at its end of file the plugin is gone. -1 for a tombstone.
+  int connection = -1;
 };
 
 // What the plugin prints on standard output and exits with.

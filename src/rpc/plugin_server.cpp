@@ -197,6 +197,7 @@ struct PluginServer::Shared {
     if (!read_exactly(connection.get(), body.data(), body.size(), deadline)) return;
     PluginRequest request = request_from(opening->header, body);
     request.caller = caller;
+    request.connection = connection.get();
     judge_namespace(request, std::move(opening->attached));
     send_reply(connection.get(), Outcome::Answered, handler(std::move(request)));
   }
