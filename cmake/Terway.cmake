@@ -19,6 +19,10 @@ if(TERWAY_SANITIZE)
                                                 -fno-sanitize-recover=all)
   target_link_options(terway_flags INTERFACE -fsanitize=address,undefined)
 endif()
+if(TERWAY_FUZZ)
+  # Coverage of the code that is fuzzed, not only of the fuzz target's own few lines.
+  target_compile_options(terway_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=fuzzer-no-link>)
+endif()
 
 # terway_pkg(NAME pkg...): an imported target PkgConfig::NAME, headers treated as system headers.
 function(terway_pkg name)
