@@ -14,9 +14,9 @@
 
 namespace terway {
 
-// Unbounded: send() never blocks, so nobody who is waited upon waits. Any thread may send; one
-// thread receives. After close(), what was sent before is still received, then receive() answers
-// nullopt.
+// Unbounded: send() never blocks, so nobody who is waited upon waits. Any thread may send; where
+// several receive, each value reaches one of them. After close(), what was sent before is still
+// received, then receive() answers nullopt.
 template <class T>
 class Channel {
  public:
