@@ -76,7 +76,6 @@ struct Config {
   // The kernel.
   std::vector<net::Prefix> service_cidrs;
   std::uint32_t pods_table = 0;  // 0 here and below: the datapath's default
-  std::uint32_t mark_shift = 0;
   std::uint32_t mark_mask = 0;
 
   // The daemon itself.

@@ -71,7 +71,7 @@ TEST_CASE("every key is read") {
     "vpc_endpoint": "https://127.0.0.1:8443", "metadata_endpoint": "http://127.0.0.1:8080",
     "ca_file": "/etc/ca.pem", "cool_down": 30, "stick_time": "10m", "add_timeout": "20s",
     "no_manage_macs": ["00:16:3E:00:00:01"], "api_workers": 2, "pods_table": 512,
-    "mark_shift": 20, "mark_mask": 267386880,
+    "mark_mask": 267386880,
     "journal_path": "/a", "plugin_socket": "/b", "cli_socket": "/c",
     "tombstone_directory": "/d", "metrics_listen": "127.0.0.1:9100",
     "log_level": "debug", "log_format": "json"
@@ -114,7 +114,6 @@ TEST_CASE("every key is read") {
   CHECK(c.no_manage_macs.at(0).to_string() == "00:16:3e:00:00:01");
   CHECK(c.api_workers == 2);
   CHECK(c.pods_table == 512);
-  CHECK(c.mark_shift == 20);
   CHECK(c.mark_mask == 0x0ff00000);
   CHECK(c.journal_path == "/a");
   CHECK(c.plugin_socket == "/b");
@@ -189,8 +188,8 @@ TEST_CASE("keys that contradict each other are refused") {
   CHECK(contains(refusal(R"({"min_pool_size": 6, "max_pool_size": 5})"), "at most max_pool_size"));
   CHECK(good(R"({"min_pool_size": 6})").max_pool_size == 6);
   CHECK(contains(refusal(R"({"access_key": "a"})"), "one without the other"));
-  CHECK(contains(refusal(R"({"mark_mask": 65280, "mark_shift": 8})"), "kube-proxy"));
-  CHECK(contains(refusal(R"({"mark_mask": 10485760, "mark_shift": 20})"), "adjacent bits"));
+  CHECK(contains(refusal(R"({"mark_mask": 65280})"), "kube-proxy"));
+  CHECK(contains(refusal(R"({"mark_mask": 3})"), "at least 3 bits"));
   CHECK(contains(
       refusal(
           R"({"security_group": "s0", "security_groups": ["a","b","c","d","e","f","g","h","i","j"]})"),

@@ -76,7 +76,20 @@ Result<bool> take_boot(Database& database, const std::string& boot_id, Instant n
   return true;
 }
 
-Result<std::string> set_aside(const std::filesystem::path& path) {
+}  // namespace
+
+Journal::Journal(std::filesystem::path path, std::string boot_id,
+                 std::unique_ptr<Database> database, std::unique_ptr<Statements> statements,
+                 std::shared_ptr<const LogFile> log_file)
+    : path_(std::move(path)),
+      boot_id_(std::move(boot_id)),
+      database_(std::move(database)),
+      statements_(std::move(statements)),
+      log_file_(std::move(log_file)) {}
+
+Journal::~Journal() = default;
+
+Result<std::string> Journal::set_aside(const std::filesystem::path& path) {
   std::filesystem::path aside;
   std::error_code error;
   for (int n = 1; n == 1 || std::filesystem::exists(aside, error); ++n) {
@@ -90,19 +103,6 @@ Result<std::string> set_aside(const std::filesystem::path& path) {
   }
   return aside.native();
 }
-
-}  // namespace
-
-Journal::Journal(std::filesystem::path path, std::string boot_id,
-                 std::unique_ptr<Database> database, std::unique_ptr<Statements> statements,
-                 std::shared_ptr<const LogFile> log_file)
-    : path_(std::move(path)),
-      boot_id_(std::move(boot_id)),
-      database_(std::move(database)),
-      statements_(std::move(statements)),
-      log_file_(std::move(log_file)) {}
-
-Journal::~Journal() = default;
 
 Result<> LogFile::sync() const {
   if (::fdatasync(fd_.get()) != 0) return Error::from_errno(errno, "sync the journal");

@@ -83,6 +83,9 @@ class Journal {
   static Result<Opened> open(const Options& options);
   ~Journal();
 
+  // Moves a closed journal out of the way, under the name that is returned.
+  static Result<std::string> set_aside(const std::filesystem::path& path);
+
   Result<Contents> read();
 
   // One transaction, in this order: all of it or nothing. It survives the process at once; what

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cli_server.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <filesystem>
+#include <utility>
+
+#include "rpc/cli_api.h"
+
+namespace terway::agent {
+
+namespace {
+
+namespace cli = rpc::cli;
+
+constexpr Duration kPatience = std::chrono::seconds(5);
+
+constexpr std::pair<std::string_view, Topic> kTopics[] = {
+    {cli::kStatusPath, Topic::Status},   {cli::kPodsPath, Topic::Pods},
+    {cli::kEnisPath, Topic::Enis},       {cli::kPoolPath, Topic::Pool},
+    {cli::kJournalPath, Topic::Journal}, {cli::kMetadataPath, Topic::Metadata},
+    {cli::kMappingPath, Topic::Mapping}, {cli::kConfigPath, Topic::Config},
+};
+
+http::Response text(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers["Content-Type"] = "text/plain; charset=utf-8";
+  response.body = std::move(body);
+  return response;
+}
+
+http::Response json(int status, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.headers["Content-Type"] = "application/json";
+  response.body = std::move(body);
+  return response;
+}
+
+int status_of(Error::Kind kind) {
+  switch (kind) {
+    case Error::Kind::NotFound:
+      return 404;
+    case Error::Kind::Invalid:
+      return 400;
+    case Error::Kind::Internal:
+      return 500;
+    default:
+      return 503;
+  }
+}
+
+http::Response refusal(int status, const Error& error) {
+  return json(status,
+              cli::encode(cli::ErrorReply{std::string(to_string(error.kind())), error.message(),
+                                          error.code(), error.request_id()}));
+}
+
+// "TYPE", "TYPE/NAME" or nothing, behind /v1/resources.
+Question resources(std::string_view rest) {
+  Question question;
+  question.topic = Topic::Resources;
+  if (rest.starts_with('/')) rest.remove_prefix(1);
+  const std::size_t slash = std::min(rest.find('/'), rest.size());
+  question.type = rest.substr(0, slash);
+  if (slash < rest.size()) question.name = rest.substr(slash + 1);
+  return question;
+}
+
+Result<http::Listen> listen_of(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  http::Listen listen;
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  if (colon == std::string::npos ||
+      std::from_chars(text.data() + colon + 1, end, port).ptr != end || colon + 1 == text.size()) {
+    return Error(Error::Kind::Invalid,
+                 fmt::format("metrics_listen: \"{}\" is not allowed: an address and a port, as in "
+                             "\"127.0.0.1:9100\"",
+                             text));
+  }
+  listen.address = text.substr(0, colon);
+  listen.port = port;
+  listen.threads = 2;
+  return listen;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CliServer>> CliServer::start(const std::string& socket,
+                                                    const std::string& metrics_listen, Inbox& inbox,
+                                                    const Metrics& metrics) {
+  std::unique_ptr<CliServer> server(new CliServer(inbox, metrics));
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(socket).parent_path(), error);
+  http::Listen listen;
+  listen.unix_path = socket;
+  listen.threads = 4;
+  server->socket_ = TRY_WITHIN(
+      "CLI socket", http::Server::start(listen, [own = server.get()](const http::Request& request) {
+        return own->answer(request);
+      }));
+  if (!metrics_listen.empty()) {
+    const http::Listen tcp = TRY(listen_of(metrics_listen));
+    server->tcp_ = TRY_WITHIN(
+        "metrics", http::Server::start(tcp, [own = server.get()](const http::Request& request) {
+          return own->answer_public(request);
+        }));
+  }
+  return server;
+}
+
+http::Response CliServer::ask(Question question) const {
+  question.reply = std::make_shared<Channel<Result<std::string>>>();
+  const auto reply = question.reply;
+  const bool plain = question.topic == Topic::Ready;
+  if (!inbox_.send(std::move(question))) {
+    return refusal(503, Error(Error::Kind::Unavailable, "terwayd is stopping"));
+  }
+  auto answer = reply->receive_for(kPatience);
+  if (!answer) return refusal(503, Error(Error::Kind::Unavailable, "terwayd does not answer"));
+  if (!answer->ok()) {
+    if (plain) return text(503, answer->error().message() + "\n");
+    return refusal(status_of(answer->error().kind()), answer->error());
+  }
+  if (plain) return text(200, **answer + "\n");
+  return json(200, std::move(**answer));
+}
+
+http::Response CliServer::answer_public(const http::Request& request) const {
+  if (request.method != "GET") return text(405, "only GET\n");
+  if (request.path == cli::kMetricsPath) {
+    http::Response response = text(200, metrics_.render());
+    response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8";
+    return response;
+  }
+  // Alive is who answers: what it depends on is /readyz.
+  if (request.path == cli::kHealthPath) return text(200, "ok\n");
+  if (request.path == cli::kReadyPath) {
+    Question question;
+    question.topic = Topic::Ready;
+    return ask(std::move(question));
+  }
+  return text(404, "there are /metrics, /healthz and /readyz\n");
+}
+
+http::Response CliServer::answer(const http::Request& request) const {
+  if (!request.path.starts_with("/v1/")) return answer_public(request);
+  if (request.method != "GET") return refusal(405, Error(Error::Kind::Invalid, "only GET"));
+  for (const auto& [path, topic] : kTopics) {
+    if (request.path != path) continue;
+    Question question;
+    question.topic = topic;
+    return ask(std::move(question));
+  }
+  const std::string_view path = request.path;
+  if (path == cli::kResourcesPath || path.starts_with(std::string(cli::kResourcesPath) + "/")) {
+    return ask(resources(path.substr(std::string_view(cli::kResourcesPath).size())));
+  }
+  return refusal(404, Error(Error::Kind::NotFound, fmt::format("there is no {}", path)));
+}
+
+}  // namespace terway::agent

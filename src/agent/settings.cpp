@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/settings.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace terway::agent {
+
+model::Tags owner_tags() { return {{kCreatorTag, kCreator}}; }
+
+model::Tags node_tags(const Identity& identity) {
+  return {{kCreatorTag, kCreator}, {kInstanceTag, identity.instance.id}};
+}
+
+model::Tags tags_of_new_eni(const config::Config& config, const Identity& identity,
+                            const std::string& node, const std::string& creation) {
+  model::Tags tags = config.eni_tags;
+  // What we look for later, so ours win over the operator's.
+  for (const auto& [key, value] : node_tags(identity)) tags[key] = value;
+  tags[kNodeTag] = node;
+  tags[kCreationTag] = creation;
+  if (!config.cluster_id.empty()) tags[kClusterTag] = config.cluster_id;
+  return tags;
+}
+
+std::vector<std::string> vswitches_of(const config::Config& config, const Identity& identity) {
+  const auto found = config.vswitches.find(identity.instance.zone_id);
+  if (found != config.vswitches.end() && !found->second.empty()) return found->second;
+  if (identity.instance.vswitch_id.empty()) return {};
+  return {identity.instance.vswitch_id};
+}
+
+ipam::Settings ipam_settings(const config::Config& config, const Identity& identity) {
+  ipam::Settings settings;
+  switch (config.stack) {
+    case config::Stack::V4:
+      settings.stack = ipam::Stack::V4;
+      break;
+    case config::Stack::V6:
+      settings.stack = ipam::Stack::V6;
+      break;
+    case config::Stack::Dual:
+      settings.stack = ipam::Stack::Dual;
+      break;
+  }
+  settings.min_pool_size = config.min_pool_size;
+  settings.max_pool_size = config.max_pool_size;
+  settings.min_eni = config.min_eni;
+  settings.vswitch_ids = vswitches_of(config, identity);
+  settings.vswitch_policy = config.vswitch_selection == config::VSwitchSelection::Most
+                                ? ipam::VSwitchPolicy::Most
+                                : ipam::VSwitchPolicy::Random;
+  settings.eni_policy = config.eni_selection == config::EniSelection::LeastIps
+                            ? ipam::EniPolicy::LeastIps
+                            : ipam::EniPolicy::MostIps;
+  settings.cool_down = config.cool_down;
+  settings.stick_time = config.stick_time;
+  settings.idle_reclaim_after = config.idle_reclaim_after;
+  settings.idle_reclaim_batch = config.idle_reclaim_batch;
+  settings.idle_reclaim_interval = config.idle_reclaim_interval;
+  settings.idle_reclaim_jitter = config.idle_reclaim_jitter;
+  settings.owner_tags = owner_tags();
+  if (identity.known()) settings.node_tags = node_tags(identity);
+  settings.eni_tag_filter = config.eni_tag_filter;
+  settings.eni_tag_block_list = config.eni_tag_block_list;
+  settings.node_eni_id = identity.instance.primary_eni_id;
+  settings.node_mac = identity.mac;
+  settings.node_address = identity.instance.primary_address;
+  return settings;
+}
+
+ipam::Limits ipam_limits(const config::Config& config, const Identity& identity) {
+  const model::InstanceType& type = identity.type;
+  ipam::Limits limits;
+  limits.ipv4_per_eni = type.ipv4_per_eni;
+  limits.ipv6_per_eni = type.ipv6_per_eni;
+  // Upstream's formula: int(adapters * ratio) + shift - 1, at most max_eni; never more than there
+  // are.
+  const auto adapters = static_cast<double>(type.eni_quantity);
+  const auto wanted = static_cast<std::int64_t>(std::floor(adapters * config.eni_cap_ratio)) +
+                      config.eni_cap_shift - 1;
+  std::int64_t most = std::max<std::int64_t>(0, std::int64_t{type.eni_quantity} - 1);
+  if (config.max_eni > 0) most = std::min<std::int64_t>(most, config.max_eni);
+  limits.max_enis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(wanted, 0, most));
+  return limits;
+}
+
+datapath::Settings datapath_settings(const config::Config& config) {
+  datapath::Settings settings;
+  settings.pods_table = config.pods_table;
+  settings.mark_mask = config.mark_mask;
+  settings.ipv4 = config.stack != config::Stack::V6;
+  settings.ipv6 = config.stack != config::Stack::V4;
+  settings.unmanaged = config.no_manage_macs;
+  return settings;
+}
+
+}  // namespace terway::agent
