@@ -171,12 +171,17 @@ Result<> Fabric::make_links(const Nic& nic, std::uint32_t ifindex, int node) {
 
 Result<> Fabric::attach(std::uint32_t ifindex) {
   const auto inside = TRY(kernel::InsideNetns::enter(netns_.get()));
-  LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = static_cast<int>(ifindex),
-              .attach_point = BPF_TC_INGRESS);
+  bpf_tc_hook hook{};
+  hook.sz = sizeof(hook);
+  hook.ifindex = static_cast<int>(ifindex);
+  hook.attach_point = BPF_TC_INGRESS;
   if (const int failed = ::bpf_tc_hook_create(&hook); failed != 0)
     return Error::from_errno(-failed, "add clsact to a port");
-  LIBBPF_OPTS(bpf_tc_opts, options, .prog_fd = bpf_program__fd(program_->progs.fabric_ingress),
-              .handle = 1, .priority = 1);
+  bpf_tc_opts options{};
+  options.sz = sizeof(options);
+  options.prog_fd = bpf_program__fd(program_->progs.fabric_ingress);
+  options.handle = 1;
+  options.priority = 1;
   if (const int failed = ::bpf_tc_attach(&hook, &options); failed != 0)
     return Error::from_errno(-failed, "attach the program to a port");
   return Ok{};

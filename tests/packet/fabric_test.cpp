@@ -73,16 +73,21 @@ class Fabric {
     const auto before = counts();
     std::array<std::uint8_t, 4096> out{};
     auto in_context = context;
-    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame.data(), .data_out = out.data(),
-                .data_size_in = static_cast<__u32>(frame.size()),
-                .data_size_out = static_cast<__u32>(out.size()), .ctx_in = &in_context,
-                .ctx_size_in = sizeof(in_context), .repeat = 1);
+    bpf_test_run_opts run{};
+    run.sz = sizeof(run);
+    run.data_in = frame.data();
+    run.data_size_in = static_cast<__u32>(frame.size());
+    run.data_out = out.data();
+    run.data_size_out = static_cast<__u32>(out.size());
+    run.ctx_in = &in_context;
+    run.ctx_size_in = sizeof(in_context);
+    run.repeat = 1;
     REQUIRE(bpf_prog_test_run_opts(bpf_program__fd(program_->progs.fabric_ingress), &run) == 0);
     Outcome outcome;
     outcome.action = static_cast<int>(run.retval);
     outcome.frame.assign(out.begin(), out.begin() + run.data_size_out);
     const auto after = counts();
-    for (int v = 0; v < FABRIC_VERDICTS; ++v) {
+    for (std::size_t v = 0; v < FABRIC_VERDICTS; ++v) {
       if (after[v].packets == before[v].packets) continue;
       CHECK_FALSE(outcome.verdict.has_value());
       outcome.verdict = static_cast<fabric_verdict>(v);
