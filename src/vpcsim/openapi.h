@@ -51,7 +51,7 @@ class OpenApi {
   Region& region_;
 };
 
-// --- openapi_actions.cpp
+// --- action.cpp
 
 // The version that an action belongs to; empty: there is no such action.
 std::string_view version_of(std::string_view action);
