@@ -7,8 +7,13 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "cli/account.h"
+#include "cli/capacity.h"
+#include "cli/cloud_enis.h"
 #include "cli/commands.h"
+#include "cli/json.h"
 #include "rpc/cli_api.h"
 
 namespace terway::cli {
@@ -19,6 +24,11 @@ struct CommandLine {
   std::string socket = rpc::cli::kSocket;
   Output output;
   std::string type, name, command, eni;
+  std::string config_path = config::kDefaultPath;
+  std::string link_type = "ecs";
+  std::string instance_type;
+  std::vector<std::string> eni_ids;
+  SystemClock clock;
   std::function<Result<std::string>()> action;
 
   // A verb that asks the daemon.
@@ -34,7 +44,69 @@ struct CommandLine {
     });
     return app;
   }
+
+  // A verb that asks the cloud, with the account of the node's configuration.
+  CLI::App* cloud_verb(CLI::App& parent, const std::string& word, const std::string& help,
+                       std::function<Result<std::string>()> ask) {
+    CLI::App* app = parent.add_subcommand(word, help);
+    app->fallthrough();
+    app->add_option("--config", config_path, "the node's configuration: account and endpoints")
+        ->capture_default_str();
+    app->callback([this, ask = std::move(ask)] { action = ask; });
+    return app;
+  }
 };
+
+Result<std::string> capacity(CommandLine& line) {
+  const auto ask_cloud =
+      [&line](const std::string& id) -> Result<std::optional<model::InstanceType>> {
+    const auto account = TRY(Account::open(line.config_path, line.clock));
+    const auto types = TRY(account->client().describe_instance_types({id}));
+    if (types.empty()) return std::optional<model::InstanceType>();
+    return std::optional(types.front());
+  };
+  const Capacity capacity = TRY(capacity_of(line.instance_type, ask_cloud));
+  return line.output.json ? to_json(capacity) : view(capacity, line.output.colour);
+}
+
+Result<std::string> list_enis(CommandLine& line) {
+  const auto account = TRY(Account::open(line.config_path, line.clock));
+  return list_cloud_enis(*account, line.output);
+}
+
+Result<std::string> delete_enis(CommandLine& line) {
+  Daemon daemon(line.socket);
+  // With no daemon nobody manages them; any other failure leaves that open, so nothing is deleted.
+  std::vector<std::string> managed;
+  const auto enis = daemon.ask<rpc::cli::Enis>(rpc::cli::kEnisPath);
+  if (!enis.ok() && !enis.is(Error::Kind::Unavailable)) return enis.error();
+  if (enis.ok()) {
+    for (const rpc::cli::EniEntry& eni : enis->enis) managed.push_back(eni.id);
+  }
+  const auto account = TRY(Account::open(line.config_path, line.clock));
+  return delete_cloud_enis(*account, line.eni_ids, managed, line.output);
+}
+
+void add_cloud(CLI::App& app, CommandLine& line) {
+  line.cloud_verb(app, "capacity", "how many pods a node of an instance type holds",
+                  [&line] { return capacity(line); })
+      ->add_option("INSTANCE_TYPE", line.instance_type, "such as ecs.g7.large")
+      ->required();
+
+  CLI::App* eni = app.add_subcommand("eni", "this instance's ENIs as the cloud knows them");
+  eni->require_subcommand(1);
+  eni->fallthrough();
+  CLI::App* all = line.cloud_verb(*eni, "list", "all of them", [&line] { return list_enis(line); });
+  CLI::App* some = line.cloud_verb(*eni, "delete",
+                                   "detach and delete some that terwayd has made and left behind",
+                                   [&line] { return delete_enis(line); });
+  some->add_option("ENI", line.eni_ids)->required();
+  for (CLI::App* verb : {all, some}) {
+    verb->add_option("--link-type", line.link_type)
+        ->check(CLI::IsMember({"ecs"}))
+        ->capture_default_str();
+  }
+}
 
 void add_views(CLI::App& app, CommandLine& line) {
   const auto simple = [&](const std::string& word, const std::string& help,
@@ -95,6 +167,7 @@ int run(int argc, const char* const* argv) {
   app.add_flag("--json", line.output.json, "print JSON, for programs");
   add_views(app, line);
   add_resources(app, line);
+  add_cloud(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
