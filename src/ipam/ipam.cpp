@@ -144,7 +144,7 @@ Turn Ipam::turn(Instant now) {
   State& state = *state_;
   Turn turn;
   state.alarm = {};
-  state.pool.warm_up(now, state.alarm);
+  state.warm_up(now);
   state.refuse_expired(now, turn);
   state.advance_enis(now);
   state.serve(now, turn);

@@ -83,6 +83,7 @@ bool Ipam::State::is_ours(const model::Eni& seen) const {
 void Ipam::State::learn(const Listing& listing, Instant now) {
   std::erase_if(gone, [&](const auto& entry) { return entry.second < listing.begun; });
   std::erase_if(released, [&](const auto& entry) { return entry.second < listing.begun; });
+  std::erase_if(absences, [&](const auto& entry) { return pool.find(entry.first) == nullptr; });
   std::set<std::string> listed;
   for (const model::Eni& seen : listing.enis) {
     listed.insert(seen.id);
@@ -204,9 +205,9 @@ void Ipam::State::observe_status(Eni& eni, const model::Eni& seen, Instant now) 
       return;
     case EniState::Deleting:
       eni.doubt = false;
-      if (seen.status == model::EniStatus::InUse && cancel(eni)) {
-        enter(eni, EniState::Detaching, now);
-      }
+      if (detached || seen.status == model::EniStatus::Deleting || !cancel(eni)) return;
+      enter(eni, EniState::Detaching, now);
+      eni.accepted = seen.status == model::EniStatus::Detaching;
       return;
     default:
       return;
@@ -240,6 +241,7 @@ void Ipam::State::observe_addresses(Eni& eni, const model::Eni& seen, Instant be
 // Adds an address that the cloud has confirmed, unless it is there already.
 void Ipam::State::admit(const net::IpAddress& address, const Eni& eni, Instant now) {
   address_sightings.erase(address);
+  absences.erase(address);
   if (!has(settings.stack, address.family()) || pool.find(address) != nullptr) return;
   released.erase(address);
   pool.add(address, eni.record.key, now);
@@ -275,16 +277,30 @@ void Ipam::State::observe_absence(const net::IpAddress& address, Instant begun, 
   absence.begun = begun;
   if (absence.count < kAgreeing) ++absence.count;
   if (absence.count < kAgreeing || record.state == AddressState::Suspect) return;
+  if (record.state == AddressState::Cooling) return;  // dropped when that ends: see warm_up()
   if (record.state == AddressState::Held) {
     notify(Notice::Kind::AddressSuspect, address.to_string(),
            fmt::format("pod {} has it, but the cloud does not list it on its ENI",
                        record.pod.to_string()));
     return pool.set_state(address, AddressState::Suspect, now);
   }
+  drop_lost(address);
+}
+
+void Ipam::State::drop_lost(const net::IpAddress& address) {
   notify(Notice::Kind::AddressLost, address.to_string(),
          "the cloud does not list it on its ENI any more");
   absences.erase(address);
   pool.erase(address);
+}
+
+// The cool-downs that are over make their addresses idle, but for those that the cloud has lost
+// meanwhile.
+void Ipam::State::warm_up(Instant now) {
+  for (const net::IpAddress& address : pool.warm_up(now, alarm)) {
+    const auto absence = absences.find(address);
+    if (absence != absences.end() && absence->second.count >= kAgreeing) drop_lost(address);
+  }
 }
 
 void Ipam::State::observe_absence(Eni& eni, Instant begun, Instant now) {

@@ -134,15 +134,18 @@ void Pool::set_state(const net::IpAddress& address, AddressState state, Instant 
   });
 }
 
-void Pool::warm_up(Instant now, Alarm& alarm) {
+std::vector<net::IpAddress> Pool::warm_up(Instant now, Alarm& alarm) {
+  std::vector<net::IpAddress> warm;
   while (!cooling_.empty()) {
     const auto [until, address] = *cooling_.begin();
     if (until > now) {
       alarm.at(until);
-      return;
+      break;
     }
     set_state(address, AddressState::Idle, until);
+    warm.push_back(address);
   }
+  return warm;
 }
 
 std::optional<net::IpAddress> Pool::next_to_cool(const std::string& eni_key,

@@ -64,8 +64,8 @@ class Pool {
   // `kept_until`.
   void release(const model::AttachmentKey& key, Instant now, Instant until, Instant kept_until);
   void set_state(const net::IpAddress& address, AddressState state, Instant now);
-  // The cool-downs that are over make their addresses idle.
-  void warm_up(Instant now, Alarm& alarm);
+  // The cool-downs that are over make their addresses idle: these.
+  std::vector<net::IpAddress> warm_up(Instant now, Alarm& alarm);
   // The Cooling address of `eni_key` whose time is up first.
   std::optional<net::IpAddress> next_to_cool(const std::string& eni_key, net::Family family) const;
   void cut_short(const net::IpAddress& address, Instant now);

@@ -72,7 +72,7 @@ class SimulatedCloud {
     ++calls[operation.kind];
     const Trouble trouble_now = trouble(operation);
     const Duration delay = call_delay + trouble_now.delay;
-    at(now + delay / 2, [this, operation, trouble_now, delay](Instant then) {
+    at(now + delay / 2, [this, operation, trouble_now, delay, life = life_](Instant then) {
       Outcome outcome;
       outcome.operation_id = operation.id;
       if (trouble_now.kind == Trouble::Kind::Refused) {
@@ -86,7 +86,6 @@ class SimulatedCloud {
         outcome.operation_id = operation.id;
         outcome.error = Error(Error::Kind::Unavailable, "connection reset");
       }
-      const std::uint64_t life = life_;
       at(then + delay / 2, [this, outcome, life](Instant) {
         if (life == life_) on_reply(outcome);
       });

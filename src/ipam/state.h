@@ -138,6 +138,8 @@ struct Ipam::State {
   void observe_presence(const net::IpAddress& address, Instant begun, Instant now);
   void observe_absence(const net::IpAddress& address, Instant begun, Instant now);
   void observe_absence(Eni& eni, Instant begun, Instant now);
+  void drop_lost(const net::IpAddress& address);
+  void warm_up(Instant now);
   void admit(const net::IpAddress& address, const Eni& eni, Instant now);
   bool is_foreign(const model::Eni& seen) const;
   bool is_ours(const model::Eni& seen) const;
