@@ -22,37 +22,41 @@
 namespace terway::datapath {
 
 struct Settings {
-  std::uint32_t pods_table = 0;         // 0: the default of docs/operating.md
-  std::uint32_t mark_shift = 0;         // with mark_mask 0: the default bits
+  std::uint32_t pods_table = 0;  // 0: 999
+  // The bits of packet and connection marks that are ours, in one piece or in several: n bits serve
+  // 2^n - 3 ENIs. 0: 0xee.
   std::uint32_t mark_mask = 0;
   bool ipv4 = true;
   bool ipv6 = false;
-  // NICs that must never be touched, by MAC (no-manage tags); the NIC with the default route never is.
+  // NICs that must never be touched, by MAC (no-manage tags); the NIC with the default route never
+  // is.
   std::vector<net::Mac> unmanaged;
 };
 
-// Owned by the datapath thread: one netlink worker, for RTNL is one lock. No call waits for anything
-// but the kernel.
+// Owned by the datapath thread: one netlink worker, for RTNL is one lock. No call waits for
+// anything but the kernel.
 class Datapath {
  public:
+  struct State;
+
   // Opens its sockets and writes what is there once a node (table `terway`, rule 512, sysctls).
   static Result<std::unique_ptr<Datapath>> open(const Settings& settings);
   ~Datapath();
 
-  // Looks for the NIC by MAC, takes one step towards a usable ENI (up, MTU, probe sent, reply read) and
-  // answers at once: the NIC when it is ready, Unavailable with the reason while it is not ("no NIC with
-  // MAC …", "gateway … has not answered"). Call again on poll_fd() readiness or after `retry_after`.
-  // Invalid where the NIC must not be used (default route, unmanaged).
+  // Looks for the NIC by MAC, takes one step towards a usable ENI (up, MTU, probe sent, reply read)
+  // and answers at once: the NIC when it is ready, Unavailable with the reason while it is not ("no
+  // NIC with MAC …", "gateway … has not answered"). Call again on poll_fd() readiness or after
+  // `retry_after`. Invalid where the NIC must not be used (default route, unmanaged).
   Result<EniNic> bring_up(const EniPlan& eni);
   // Removes rule, table, neighbours; the NIC itself is left down. Success when already gone.
   Result<> tear_down(const std::string& eni_id);
 
-  // Wires one pod: the namespace is the open descriptor. Pods-table route, mark, veth with both MACs,
-  // addresses without DAD, routes, neighbours. Repeating it for the same key replaces what is there.
-  // Nothing is left behind on failure.
+  // Wires one pod: the namespace is the open descriptor. Pods-table route, mark, veth with both
+  // MACs, addresses without DAD, routes, neighbours. Repeating it for the same key replaces what is
+  // there. Nothing is left behind on failure.
   Result<PodWired> add_pod(const PodPlan& pod, const UniqueFd& netns);
-  // Detaches logically (route, mark, neighbour and conntrack entries of its addresses) and marks the link for
-  // background deletion; only what belongs to this key. Success when nothing is there.
+  // Detaches logically (route, mark, neighbour and conntrack entries of its addresses) and marks
+  // the link for background deletion; only what belongs to this key. Success when nothing is there.
   Result<> remove_pod(const PodPlan& pod);
   // Verifies as CNI CHECK demands; the error names what is missing or different.
   Result<> check_pod(const PodPlan& pod, const UniqueFd& netns);
@@ -63,11 +67,12 @@ class Datapath {
   Result<> delete_marked_links();
   bool has_marked_links() const;
 
-  // Read, diff, write. `authoritative` false (caches not yet synced): only adds what is missing and removes
-  // nothing. Foreign rules, routes and links are never touched.
+  // Read, diff, write. `authoritative` false (caches not yet synced): only adds what is missing and
+  // removes nothing. Foreign rules, routes and links are never touched.
   Result<Drift> resync(const Desired& desired, bool authoritative);
 
-  // Attachments found in the kernel by our own marks (ifalias): a source for reconciling after restart.
+  // Attachments found in the kernel by our own marks (ifalias): a source for reconciling after
+  // restart.
   struct Found {
     model::AttachmentKey key;
     std::string host_ifname;
@@ -81,7 +86,6 @@ class Datapath {
   Result<bool> drain_events();
 
  private:
-  struct State;
   explicit Datapath(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -19,7 +19,8 @@ struct EniPlan {
   net::Mac mac;
   std::optional<net::IpAddress> gateway_v4;  // of the ENI's vSwitch; absent in an IPv6-only node
   std::optional<net::IpAddress> gateway_v6;
-  // Addresses of this very ENI that a probe may use as its sender; may be empty (then 0.0.0.0, fe80::).
+  // Addresses of this very ENI that a probe may use as its sender; may be empty (then 0.0.0.0,
+  // fe80::).
   std::vector<net::IpAddress> own_addresses;
   // MTU to set; 0 keeps the NIC's own.
   std::uint32_t mtu = 0;
@@ -59,8 +60,8 @@ struct PodWired {
   std::vector<net::IpAddress> gateways;  // 169.254.1.1, fe80::1
 };
 
-// Everything that should exist: the input of a resync. Pods whose ENI has no NIC (yet) keep their links
-// and pods-table routes; only the way out is missing.
+// Everything that should exist: the input of a resync. Pods whose ENI has no NIC (yet) keep their
+// links and pods-table routes; only the way out is missing.
 struct Desired {
   std::vector<EniPlan> enis;
   std::vector<PodPlan> pods;
@@ -70,15 +71,13 @@ struct Desired {
 struct Drift {
   std::uint32_t rules = 0;
   std::uint32_t routes = 0;
-  std::uint32_t marks = 0;       // nftables elements
+  std::uint32_t marks = 0;  // nftables elements
   std::uint32_t neighbours = 0;
   std::uint32_t links = 0;
   std::uint32_t sysctls = 0;
   std::vector<std::string> what;  // one line each, for the log
 
-  std::uint32_t total() const {
-    return rules + routes + marks + neighbours + links + sysctls;
-  }
+  std::uint32_t total() const { return rules + routes + marks + neighbours + links + sysctls; }
 };
 
 }  // namespace terway::datapath

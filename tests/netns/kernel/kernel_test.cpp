@@ -351,13 +351,13 @@ TEST_CASE("connections of one address are forgotten, others stay") {
   auto all = must(list_connections(socket, net::Family::V4));
   REQUIRE(all.size() == 3);
   CHECK(std::count_if(all.begin(), all.end(), [](auto& c) { return c.mark == 0x20; }) == 1);
-  CHECK(must(flush_connections_of(socket, address("10.9.0.2"))) == 2);
+  CHECK(must(flush_connections_of(socket, {address("10.9.0.2")})) == 2);
   all = must(list_connections(socket, net::Family::V4));
   REQUIRE(all.size() == 1);
   CHECK(all[0].destination == address("10.9.0.3"));
   CHECK(all[0].destination_port == 5000);
-  CHECK(must(flush_connections_of(socket, address("10.9.0.2"))) == 0);
-  CHECK(must(flush_connections_of(socket, address("fd09::2"))) == 0);
+  CHECK(must(flush_connections_of(socket, {address("10.9.0.2")})) == 0);
+  CHECK(must(flush_connections_of(socket, {address("fd09::2")})) == 0);
 }
 
 TEST_CASE("connections are forgotten by mark, and never all of them") {

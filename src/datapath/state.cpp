@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datapath/state.h"
+
+#include <fmt/core.h>
+#include <linux/neighbour.h>
+
+#include <algorithm>
+
+#include "datapath/names.h"
+
+namespace terway::datapath {
+
+Result<std::uint32_t> Datapath::State::mark_of(int ifindex) {
+  const auto known = numbers.find(ifindex);
+  if (known != numbers.end()) return node.marks.mark_of(known->second);
+  std::set<std::uint32_t> taken;
+  for (const auto& [index, number] : numbers) taken.insert(number);
+  for (std::uint32_t number = 1; number <= node.marks.most(); ++number) {
+    if (taken.contains(number)) continue;
+    numbers[ifindex] = number;
+    return node.marks.mark_of(number);
+  }
+  return Error(Error::Kind::Exhausted,
+               fmt::format("mark mask {:#x} tells {} NICs apart and all are taken",
+                           node.marks.mask(), node.marks.most()));
+}
+
+std::uint32_t Datapath::State::mark_of_eni(const std::string& eni_id) const {
+  const auto nic = nics.find(eni_id);
+  if (nic == nics.end() || nic->second.link.ifindex == 0) return 0;
+  const auto number = numbers.find(nic->second.link.ifindex);
+  return number == numbers.end() ? 0 : node.marks.mark_of(number->second);
+}
+
+std::vector<NicLayout> Datapath::State::nic_layouts() {
+  std::vector<NicLayout> layouts;
+  if (primary) {
+    if (const auto mark = mark_of(primary->link.ifindex); mark.ok()) {
+      layouts.push_back({primary->link.ifindex, *mark, true, primary->routes, {}});
+    }
+  }
+  for (const auto& [id, nic] : nics) {
+    if (nic.link.ifindex == 0) continue;
+    const auto number = numbers.find(nic.link.ifindex);
+    if (number == numbers.end()) continue;
+    NicLayout layout{nic.link.ifindex, node.marks.mark_of(number->second), false, {}, {}};
+    for (const Gateway& gateway : nic.gateways) {
+      if (!gateway.mac) continue;
+      layout.routes.push_back(nic_default_route(nic.link.ifindex, gateway.address));
+      layout.neighbours.push_back({nic.link.ifindex, gateway.address, *gateway.mac, NUD_PERMANENT});
+    }
+    layouts.push_back(std::move(layout));
+  }
+  return layouts;
+}
+
+std::vector<PodLayout> Datapath::State::pod_layouts() const {
+  std::vector<PodLayout> layouts;
+  for (const auto& [key, pod] : pods) {
+    PodLayout layout;
+    layout.ifindex = pod.ifindex;
+    for (const net::IpAddress& address : pod.plan.addresses) {
+      if (enabled(address.family())) layout.addresses.push_back(address);
+    }
+    if (!pod.adopted) layout.pod_mac = pod_mac_of(key);
+    layout.mark = mark_of_eni(pod.plan.eni_id);
+    layouts.push_back(std::move(layout));
+  }
+  return layouts;
+}
+
+bool Datapath::State::owned_by_another(const net::IpAddress& address,
+                                       const model::AttachmentKey& key) const {
+  return std::any_of(pods.begin(), pods.end(), [&](const auto& entry) {
+    const auto& addresses = entry.second.plan.addresses;
+    return entry.first != key &&
+           std::find(addresses.begin(), addresses.end(), address) != addresses.end();
+  });
+}
+
+}  // namespace terway::datapath

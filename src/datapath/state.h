@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the datapath remembers between calls. Everything here can be read again from the kernel and
+// from the next plan: nothing is lost with the process.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "datapath/actual.h"
+#include "datapath/datapath.h"
+#include "datapath/layout.h"
+#include "kernel/monitor.h"
+#include "kernel/probe.h"
+#include "kernel/socket.h"
+
+namespace terway::datapath {
+
+// One family's gateway of one ENI.
+struct Gateway {
+  net::IpAddress address;
+  std::optional<net::Mac> mac;  // learnt
+  std::optional<kernel::Probe> probe;
+  unsigned asked = 0;
+};
+
+struct Nic {
+  EniPlan plan;
+  kernel::Link link;  // ifindex 0 while there is none
+  std::vector<Gateway> gateways;
+  bool ready = false;
+};
+
+struct WiredPod {
+  PodPlan plan;
+  int ifindex = 0;  // of the host end; 0 when it is missing
+  std::string host_ifname;
+  bool adopted = false;  // made by upstream: MACs and name are its
+};
+
+// The NIC that holds the default route: never touched, but known, for connections come in on it.
+struct Primary {
+  kernel::Link link;
+  std::vector<kernel::Route> routes;  // what its table holds
+};
+
+struct Datapath::State {
+  NodeLayout node;
+  std::vector<net::Mac> unmanaged;
+  kernel::Socket route;
+  kernel::Socket netfilter;
+  kernel::Monitor monitor;
+  kernel::Monitor nft_monitor;
+
+  std::map<std::string, Nic> nics{};  // by ENI id
+  std::map<model::AttachmentKey, WiredPod> pods{};
+  std::optional<Primary> primary{};
+  std::map<int, std::uint32_t> numbers{};      // ifindex -> NIC number in marks
+  std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
+  std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
+  bool links_marked = false;
+
+  bool enabled(net::Family family) const {
+    return family == net::Family::V4 ? node.ipv4 : node.ipv6;
+  }
+  // The NIC's mark, numbering it when it is new. Exhausted when all numbers are taken.
+  Result<std::uint32_t> mark_of(int ifindex);
+  // The mark by which a pod leaves; 0 while its ENI has no NIC.
+  std::uint32_t mark_of_eni(const std::string& eni_id) const;
+  std::vector<NicLayout> nic_layouts();
+  std::vector<PodLayout> pod_layouts() const;
+  // The other pod that has this address now, if any.
+  bool owned_by_another(const net::IpAddress& address, const model::AttachmentKey& key) const;
+};
+
+// One step of an ENI towards being usable (bring_up() without writing rules and tables).
+Result<> step_up(Datapath::State& state, Nic& nic, const std::vector<kernel::Link>& links,
+                 Drift& drift);
+// Reads everything, takes over, diffs and writes. `prune` also removes what is ours and not wanted.
+Result<> apply(Datapath::State& state, bool prune, Drift& drift);
+std::optional<Primary> find_primary(const Actual& actual);
+
+}  // namespace terway::datapath
