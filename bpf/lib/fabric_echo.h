@@ -12,8 +12,9 @@ static __always_inline bool echo_is_request(const struct packet *packet, __u8 ty
 {
 	if (packet->fragment)
 		return false;
-	return (packet->transport == IPPROTO_ICMP && type == ICMP_ECHO) ||
-	       (packet->transport == IPPROTO_ICMPV6 && type == ICMPV6_ECHO);
+	if (packet->ethertype == bpf_htons(ETH_P_IP))
+		return packet->transport == IPPROTO_ICMP && type == ICMP_ECHO;
+	return packet->transport == IPPROTO_ICMPV6 && type == ICMPV6_ECHO;
 }
 
 /* Source and destination are swapped, which leaves every checksum but that of the type as it is. */

@@ -43,8 +43,8 @@ struct nd_advertisement {
 
 static __always_inline bool nd_is(const struct packet *packet, __u8 type)
 {
-	return packet->transport == IPPROTO_ICMPV6 && type >= ND_ROUTER_SOLICITATION &&
-	       type <= ND_REDIRECT;
+	return packet->ethertype == bpf_htons(ETH_P_IPV6) && packet->transport == IPPROTO_ICMPV6 &&
+	       type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT;
 }
 
 /* Is every link-layer address among the options the port's? Four options are looked at: Linux sends
