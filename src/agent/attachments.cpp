@@ -61,7 +61,8 @@ void Attachments::begin(Slot& slot, Call call, AddRequest request, WallTime wall
 void Attachments::add(Call call, AddRequest request, WallTime wall) {
   const auto found = slots_.find(request.key);
   if (found == slots_.end()) {
-    begin(slots_[request.key], call, std::move(request), wall);
+    Slot& slot = slots_[request.key];  // before `request` is moved from
+    begin(slot, call, std::move(request), wall);
     return;
   }
   Slot& slot = found->second;
