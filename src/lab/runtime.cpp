@@ -138,6 +138,8 @@ std::string to_json(const Sandbox& sandbox) {
   for (const net::IpAddress& address : sandbox.addresses) addresses.push_back(address.to_string());
   json capabilities = json::object();
   for (const auto& [name, value] : sandbox.pod.capabilities) capabilities[name] = value;
+  json result = json::parse(sandbox.result, nullptr, false);
+  if (result.is_discarded()) result = nullptr;  // none yet
   return json{{"namespace", sandbox.pod.namespace_},
               {"name", sandbox.pod.name},
               {"uid", sandbox.pod.uid},
@@ -147,7 +149,7 @@ std::string to_json(const Sandbox& sandbox) {
               {"netns", sandbox.netns},
               {"pid", sandbox.pid},
               {"addresses", addresses},
-              {"result", json::parse(sandbox.result, nullptr, false)}}
+              {"result", result}}
       .dump();
 }
 

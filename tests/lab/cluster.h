@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A lab for one test: built with the test's topology, gone with the test, also when it fails.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "http/client.h"
+#include "lab/lab.h"
+#include "rpc/cli_api.h"
+
+namespace terway::test {
+
+// A small, quick region: attaching takes 100 ms instead of seconds.
+struct Shape {
+  std::size_t nodes = 1;
+  std::uint32_t pods = 0;  // on each node
+  std::string instance_type = "ecs.g7.xlarge";
+  std::string ip_stack = "ipv4";
+  std::string pod_cidr = "192.168.32.0/19";
+  std::string eni_conf = "{}";  // laid over the node's own
+  std::string cloud = "{}";     // settings of vpcsim
+};
+
+class Cluster {
+ public:
+  explicit Cluster(const Shape& shape);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  lab::Lab& lab() { return *lab_; }
+  const std::string& name() const { return name_; }
+
+  // Each fails the test where the lab says no.
+  lab::PodOnNode add_pod(const std::string& name, const std::string& node = "node-1");
+  void delete_pod(const std::string& name);
+  // Of the node's terwayd, by its CLI socket.
+  template <class T>
+  T ask(const std::string& node, const std::string& path) {
+    return *rpc::cli::decode<T>(ask_text(node, path));
+  }
+  std::string ask_text(const std::string& node, const std::string& path);
+  // The admin API of the cloud.
+  std::string cloud_get(const std::string& path);
+  std::string cloud_post(const std::string& path, const std::string& json);
+  void cloud_delete(const std::string& path);
+  // A shell script inside the node; its output without trailing white space.
+  std::string on_node(const std::string& node, const std::string& script);
+
+  // Every probe of the matrix gets through.
+  void check_matrix();
+  // Waits (generously) until the audit has nothing to say.
+  void check_audit();
+
+ private:
+  std::string name_;
+  std::optional<lab::Lab> lab_;
+};
+
+// What of "cloud = journal = kernel = pods" does not hold at this moment; empty when all does.
+std::vector<std::string> audit(Cluster& cluster);
+
+// Until it is true, or a generous deadline passes: then false.
+bool eventually(const std::function<bool()>& condition,
+                Duration deadline = std::chrono::seconds(60));
+
+}  // namespace terway::test

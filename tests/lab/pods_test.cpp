@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods come and go, and everybody reaches everybody.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <set>
+
+#include "cluster.h"
+
+using namespace terway;
+using namespace terway::test;
+
+TEST_CASE("pods of two nodes, the nodes and a host outside reach each other") {
+  Shape shape;
+  shape.nodes = 2;
+  shape.pods = 3;
+  Cluster cluster(shape);
+  cluster.check_matrix();
+  cluster.check_audit();
+}
+
+TEST_CASE("dual stack: both families reach, without waiting for duplicate address detection") {
+  Shape shape;
+  shape.nodes = 2;
+  shape.pods = 2;
+  shape.ip_stack = "dual";
+  Cluster cluster(shape);
+  cluster.check_matrix();
+  cluster.check_audit();
+}
+
+TEST_CASE("a deleted pod's address rests while another is free, and its traces are gone") {
+  Cluster cluster({});
+  const auto first = cluster.add_pod("a");
+  cluster.delete_pod("a");
+  cluster.check_audit();
+  const auto second = cluster.add_pod("a");
+  CHECK(first.sandbox.addresses != second.sandbox.addresses);
+  CHECK(first.sandbox.container_id != second.sandbox.container_id);
+  cluster.check_audit();
+}
+
+TEST_CASE("a stateful pod gets its address again") {
+  Cluster cluster({});
+  lab::PodSpec pod;
+  pod.name = "db-0";
+  pod.owner_kind = "StatefulSet";
+  const auto first = cluster.lab().add_pod("node-1", pod);
+  REQUIRE_MESSAGE(first.ok(), first.error().to_string());
+  cluster.delete_pod("db-0");
+  const auto second = cluster.lab().add_pod("node-1", pod);
+  REQUIRE_MESSAGE(second.ok(), second.error().to_string());
+  CHECK(first->sandbox.addresses == second->sandbox.addresses);
+  cluster.check_audit();
+}
+
+TEST_CASE("pods fill the node to its capacity; the next one is refused with the limit's name") {
+  Shape shape;
+  shape.instance_type = "ecs.g7.large";  // 2 ENIs for pods
+  Cluster cluster(shape);
+  const auto pool = cluster.ask<rpc::cli::Pool>("node-1", rpc::cli::kPoolPath);
+  const std::uint32_t capacity = pool.max_enis * pool.ipv4_per_eni;
+  REQUIRE(capacity > 0);
+  for (std::uint32_t i = 0; i < capacity; ++i) cluster.add_pod(fmt::format("p{}", i));
+  cluster.check_audit();
+  lab::PodSpec pod;
+  pod.name = "one-too-many";
+  const auto refused = cluster.lab().add_pod("node-1", pod);
+  REQUIRE_FALSE(refused.ok());
+  MESSAGE(refused.error().message());
+  CHECK(refused.error().message().find("ENI") != std::string::npos);
+  cluster.check_matrix();
+  cluster.check_audit();
+}
