@@ -145,6 +145,7 @@ Result<std::vector<NicCounters>> Fabric::counters() {
     for (const auto& [name, count] : TRY(counts_of(port.ifindex))) total[name] += count;
   }
   std::vector<NicCounters> all;
+  all.reserve(totals.size());
   for (auto& [eni_id, total] : totals) all.push_back({eni_id, std::move(total)});
   return all;
 }
@@ -163,7 +164,7 @@ Result<> Fabric::make_links(const Nic& nic, std::uint32_t ifindex, int node) {
                              .mtu = kPortMtu,
                              .ifindex = static_cast<int>(ifindex)};
   kernel::VethEnd end{.name = nic.ifname, .mac = nic.mac, .mtu = nic.mtu, .netns = node};
-  const auto made = socket_.request(kernel::make_veth(port, end));
+  auto made = socket_.request(kernel::make_veth(port, end));
   if (!made.is(Error::Kind::Exists)) return made;
   end.name = "eth%d";
   return socket_.request(kernel::make_veth(port, end));
@@ -235,8 +236,8 @@ void Fabric::drop_address(const Port& port, const net::IpAddress& address) {
 
 // What a half-made port has not got is not missed.
 Result<> Fabric::pull(const std::string& eni_id, Port port) {
-  const auto taken = set_addresses(port, {});
-  const auto gone = socket_.request(kernel::delete_link(static_cast<int>(port.ifindex)));
+  auto taken = set_addresses(port, {});
+  auto gone = socket_.request(kernel::delete_link(static_cast<int>(port.ifindex)));
   if (const auto last = counts_of(port.ifindex); last.ok()) {
     for (const auto& [name, count] : *last) retired_[eni_id][name] += count;
   }

@@ -18,7 +18,7 @@
 #include "kernel/socket.h"
 #include "vpcsim/plugger.h"
 
-struct fabric_bpf;
+struct fabric_bpf;  // NOLINT(readability-identifier-naming): the generated skeleton
 
 namespace terway::vpcsim {
 

@@ -45,6 +45,7 @@ class Node {
     std::vector<std::string> arguments;
     for (std::string word; words >> word;) arguments.push_back(word);
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     const UniqueFd quiet(::open("/dev/null", O_WRONLY | O_CLOEXEC));
