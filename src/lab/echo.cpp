@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "lab/probe.h"
 #include "net/address.h"
 
 namespace terway::lab {
@@ -101,6 +102,18 @@ Result<> serve_echo(const std::string& name, std::uint16_t port) {
       UniqueFd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (accepted) streams.push_back(std::move(accepted));
     }
+  }
+}
+
+Result<> wait_for_echo(const std::string& netns_path, std::uint16_t port, Duration timeout) {
+  SystemClock clock;
+  const Instant deadline = clock.now() + timeout;
+  const Target here{net::IpAddress::from_v4(INADDR_LOOPBACK), port, Protocol::Udp};
+  for (;;) {
+    auto answer = probe(netns_path, here, std::chrono::seconds(1));
+    if (answer.ok()) return Ok{};
+    if (clock.now() >= deadline) return answer.take_error().within("the echo does not start");
+    clock.sleep_for(std::chrono::milliseconds(2));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace terway::lab {
@@ -15,5 +16,8 @@ inline constexpr std::uint16_t kEchoPort = 8080;
 // Serves until killed. One line a request: any bytes in, "<name> <peer address>\n" out, over TCP
 // (then closed by the client) and UDP, both families on one socket each.
 Result<> serve_echo(const std::string& name, std::uint16_t port);
+
+// Waits until the echo in this namespace answers over its loopback.
+Result<> wait_for_echo(const std::string& netns_path, std::uint16_t port, Duration timeout);
 
 }  // namespace terway::lab

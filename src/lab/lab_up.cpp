@@ -8,6 +8,7 @@
 #include "base/channel.h"
 #include "base/file.h"
 #include "http/client.h"
+#include "lab/echo.h"
 #include "lab/lab.h"
 #include "lab/node_config.h"
 #include "vpcsim/service_host.h"
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kNicTimeout = std::chrono::seconds(30);
+constexpr Duration kEchoTimeout = std::chrono::seconds(20);
 constexpr Duration kReadyTimeout = std::chrono::seconds(90);
 constexpr const char* kOutsideType = "ecs.g7.large";
 constexpr const char* kPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

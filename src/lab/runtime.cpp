@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "lab/echo.h"
 
 namespace terway::lab {
 
@@ -27,6 +28,8 @@ namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
+
+constexpr Duration kEchoTimeout = std::chrono::seconds(20);
 
 std::string new_container_id() {
   Random random = Random::from_system();
@@ -226,6 +229,7 @@ Result<Sandbox> Runtime::start(Sandbox sandbox) const {
   sandbox.pid = TRY(start_echo(paths_.echo_program, sandbox.netns,
                                sandbox.pod.namespace_ + "/" + sandbox.pod.name));
   TRY(write(sandbox));
+  TRY(wait_for_echo(sandbox.netns, kEchoPort, kEchoTimeout));
   return sandbox;
 }
 

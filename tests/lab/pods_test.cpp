@@ -57,6 +57,7 @@ TEST_CASE("a stateful pod gets its address again") {
 TEST_CASE("pods fill the node to its capacity; the next one is refused with the limit's name") {
   Shape shape;
   shape.instance_type = "ecs.g7.large";  // 2 ENIs for pods
+  shape.eni_conf = R"({add_timeout: "3s"})";
   Cluster cluster(shape);
   const auto pool = cluster.ask<rpc::cli::Pool>("node-1", rpc::cli::kPoolPath);
   const std::uint32_t capacity = pool.max_enis * pool.ipv4_per_eni;
