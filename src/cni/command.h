@@ -46,9 +46,8 @@ enum class Code : uint32_t {
   DecodingFailure = 6,
   InvalidConfig = 7,
   TryAgainLater = 11,
-  NotAvailable = 50,         // STATUS: cannot serve ADD
-  NotAvailableLimited = 51,  // STATUS: neither, and what runs may be cut off
-  Internal = 999,            // ours, as the reference library uses it
+  NotAvailable = 50,  // STATUS: cannot serve ADD
+  Internal = 999,     // ours, as the reference library uses it
 };
 
 // The newest first, as VERSION prints them.

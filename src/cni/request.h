@@ -37,7 +37,7 @@ struct SymmetricRouting {
 };
 
 struct NetworkConfig {
-  Version version = Version::V1_1_0;
+  Version version = Version::V110;
   std::string name;
   std::string type;
   std::uint32_t mtu = 0;  // 0: that of the ENI

@@ -69,7 +69,7 @@ constexpr std::string_view kSpecTuning = R"({
 TEST_CASE("the specification's example of a derived configuration is read as it stands") {
   const Request request = accepted(kSpecTuning, Command::Check);
   CHECK(request.config.name == "dbnet");
-  CHECK(request.config.version == Version::V1_1_0);
+  CHECK(request.config.version == Version::V110);
   CHECK(request.key == model::AttachmentKey{"8d9e", "eth0"});
   REQUIRE(request.previous);
   REQUIRE(request.previous->interfaces.size() == 3);

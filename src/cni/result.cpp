@@ -11,7 +11,7 @@ std::string interface_json(const Interface& interface, Version version) {
   JsonObject object;
   object.text("name", interface.name);
   if (!interface.mac.empty()) object.text("mac", interface.mac);
-  if (version >= Version::V1_1_0) {
+  if (version >= Version::V110) {
     if (interface.mtu != 0) object.number("mtu", interface.mtu);
     if (!interface.socket_path.empty()) object.text("socketPath", interface.socket_path);
     if (!interface.pci_id.empty()) object.text("pciID", interface.pci_id);
@@ -22,7 +22,7 @@ std::string interface_json(const Interface& interface, Version version) {
 
 std::string ip_json(const IpConfig& ip, Version version) {
   JsonObject object;
-  if (version < Version::V1_0_0) {
+  if (version < Version::V100) {
     object.text("version", ip.address.family() == net::Family::V4 ? "4" : "6");
   }
   if (ip.interface) object.number("interface", *ip.interface);
@@ -35,7 +35,7 @@ std::string route_json(const RouteConfig& route, Version version) {
   JsonObject object;
   object.text("dst", route.destination.to_string());
   if (route.gateway) object.text("gw", route.gateway->to_string());
-  if (version >= Version::V1_1_0) {
+  if (version >= Version::V110) {
     if (route.mtu != 0) object.number("mtu", route.mtu);
     if (route.advmss != 0) object.number("advmss", route.advmss);
     if (route.priority != 0) object.number("priority", route.priority);
@@ -85,7 +85,7 @@ AddResult appended(AddResult earlier, const AddResult& ours) {
                             ours.interfaces.end());
   for (IpConfig ip : ours.ips) {
     if (ip.interface) *ip.interface += shift;
-    earlier.ips.push_back(std::move(ip));
+    earlier.ips.push_back(ip);
   }
   earlier.routes.insert(earlier.routes.end(), ours.routes.begin(), ours.routes.end());
   if (!ours.dns.empty()) earlier.dns = ours.dns;

@@ -61,7 +61,7 @@ AddResult given_back(const std::string& json, Version version) {
 }  // namespace
 
 TEST_CASE("the specification's example result is written as it is published") {
-  CHECK(to_json(spec_result(), Version::V1_1_0) ==
+  CHECK(to_json(spec_result(), Version::V110) ==
         R"({"cniVersion":"1.1.0","interfaces":[{"name":"cni0","mac":"00:11:22:33:44:55"},)"
         R"({"name":"veth3243","mac":"55:44:33:22:11:11"},)"
         R"({"name":"eth0","mac":"99:88:77:66:55:44","sandbox":"/var/run/netns/blue"}],)"
@@ -70,16 +70,16 @@ TEST_CASE("the specification's example result is written as it is published") {
 }
 
 TEST_CASE("each version has its own shape") {
-  const std::string newest = to_json(dual_stack_result(), Version::V1_1_0);
+  const std::string newest = to_json(dual_stack_result(), Version::V110);
   CHECK(newest.find(R"("mtu":1500)") != std::string::npos);
   CHECK(newest.find(R"({"dst":"169.254.1.1/32","scope":253})") != std::string::npos);
   CHECK(newest.find(R"("mtu":1400,"advmss":1360,"priority":5,"table":100)") != std::string::npos);
   CHECK(newest.find(R"("version")") == std::string::npos);
-  const std::string first = to_json(dual_stack_result(), Version::V1_0_0);
+  const std::string first = to_json(dual_stack_result(), Version::V100);
   CHECK(first.find("mtu") == std::string::npos);
   CHECK(first.find("scope") == std::string::npos);
   CHECK(first.find(R"("version")") == std::string::npos);
-  for (const Version version : {Version::V0_3_0, Version::V0_3_1, Version::V0_4_0}) {
+  for (const Version version : {Version::V030, Version::V031, Version::V040}) {
     const std::string old = to_json(dual_stack_result(), version);
     CHECK(old.find("mtu") == std::string::npos);
     CHECK(old.find(R"({"version":"4","interface":1,"address":"10.0.0.9/32")") != std::string::npos);
@@ -88,10 +88,10 @@ TEST_CASE("each version has its own shape") {
 }
 
 TEST_CASE("what is written is read back as it was") {
-  CHECK(given_back(to_json(spec_result(), Version::V1_1_0), Version::V1_1_0) == spec_result());
-  CHECK(given_back(to_json(dual_stack_result(), Version::V1_1_0), Version::V1_1_0) ==
+  CHECK(given_back(to_json(spec_result(), Version::V110), Version::V110) == spec_result());
+  CHECK(given_back(to_json(dual_stack_result(), Version::V110), Version::V110) ==
         dual_stack_result());
-  for (const Version version : {Version::V0_3_1, Version::V0_4_0, Version::V1_0_0}) {
+  for (const Version version : {Version::V031, Version::V040, Version::V100}) {
     CHECK(given_back(to_json(spec_result(), version), version) == spec_result());
   }
 }

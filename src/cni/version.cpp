@@ -23,10 +23,10 @@ std::optional<Version> version_from(std::string_view text) {
 bool has(Version version, Command command) {
   switch (command) {
     case Command::Check:
-      return version >= Version::V0_4_0;
+      return version >= Version::V040;
     case Command::Gc:
     case Command::Status:
-      return version >= Version::V1_1_0;
+      return version >= Version::V110;
     case Command::Add:
     case Command::Del:
     case Command::Version:

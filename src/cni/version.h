@@ -10,7 +10,7 @@
 
 namespace terway::cni {
 
-enum class Version : std::uint8_t { V0_3_0, V0_3_1, V0_4_0, V1_0_0, V1_1_0 };
+enum class Version : std::uint8_t { V030, V031, V040, V100, V110 };
 
 std::string_view to_string(Version version);
 // nullopt for one that we do not speak, 0.1.0 and 0.2.0 included.

@@ -61,6 +61,10 @@ int print_versions(Text version) {
   return write_all(STDOUT_FILENO, answer.text()) ? 0 : 1;
 }
 
+Text system_message(int error_number) {
+  return strerror(error_number);  // NOLINT(concurrency-mt-unsafe): one thread
+}
+
 bool write_all(int fd, Text text) {
   while (text.size > 0) {
     const ssize_t written = write(fd, text.data, text.size);

@@ -20,6 +20,9 @@ int fail(Text version, cni::Code code, Text message, Text details);
 // VERSION's answer.
 int print_versions(Text version);
 
+// What the system says about an error number.
+Text system_message(int error_number);
+
 // All of it to a descriptor; false when the reader is gone.
 bool write_all(int fd, Text text);
 

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plugin/answer.h"
+
 namespace terway::plugin {
 
 namespace {
@@ -46,7 +48,7 @@ int connect_to(Text socket_path, cni::Command command, Reason& reason) {
     if (!again || now_millis() >= deadline) break;
     sleep_millis(kRetryMillis);
   }
-  reason << "connect to " << socket_path << ": " << strerror(errno);
+  reason << "connect to " << socket_path << ": " << system_message(errno);
   if (fd >= 0) close(fd);
   return -1;
 }
@@ -95,7 +97,7 @@ bool send_call(int fd, const Call& call, Reason& reason) {
       if (try_later(errno) && wait_for(fd, POLLOUT, deadline)) continue;
       // A daemon that refuses does not read on: its reply says why.
       if (errno == EPIPE || errno == ECONNRESET) return true;
-      reason << "the daemon does not take the request: " << strerror(errno);
+      reason << "the daemon does not take the request: " << system_message(errno);
       return false;
     }
     message.msg_control = nullptr;

@@ -27,7 +27,7 @@ constexpr int kStdinMillis = 10'000;
 char config_buffer[kConfigLimit + 1];
 
 Text environment(const char* name) {
-  const char* value = getenv(name);
+  const char* value = getenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
   return value == nullptr ? Text() : Text(value);
 }
 
@@ -90,7 +90,7 @@ bool read_config(Text& config, Reason& problem) {
     if (got > 0) {
       size += static_cast<size_t>(got);
     } else if (errno != EINTR && errno != EAGAIN) {
-      problem << "read standard input: " << strerror(errno);
+      problem << "read standard input: " << system_message(errno);
       return false;
     }
   }

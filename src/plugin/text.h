@@ -13,7 +13,9 @@ struct Text {
 
   constexpr Text() = default;
   constexpr Text(const char* data_, size_t size_) : data(data_), size(size_) {}
-  Text(const char* terminated) : data(terminated), size(strlen(terminated)) {}
+  // Implicit, as std::string_view is.
+  Text(const char* terminated)  // NOLINT(google-explicit-constructor)
+      : data(terminated), size(strlen(terminated)) {}
 
   bool empty() const { return size == 0; }
   bool operator==(const Text& other) const {

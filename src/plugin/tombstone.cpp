@@ -52,14 +52,14 @@ bool leave_tombstone(Text directory, const Call& call, Reason& reason) {
   make_directories(directory);
   const int fd = open(beside.terminated(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) {
-    reason << "create " << beside.text() << ": " << strerror(errno);
+    reason << "create " << beside.text() << ": " << system_message(errno);
     return false;
   }
   const bool written = write_call(fd, call);
   const int write_errno = errno;
   close(fd);
   if (written && rename(beside.terminated(), path.terminated()) == 0) return true;
-  reason << "write " << path.text() << ": " << strerror(written ? errno : write_errno);
+  reason << "write " << path.text() << ": " << system_message(written ? errno : write_errno);
   unlink(beside.terminated());
   return false;
 }
