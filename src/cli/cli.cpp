@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "cli/account.h"
-#include "cli/capacity.h"
 #include "cli/cloud_enis.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/planning.h"
 #include "rpc/cli_api.h"
 
 namespace terway::cli {
@@ -28,7 +28,9 @@ struct CommandLine {
   std::string link_type = "ecs";
   std::string instance_type;
   std::vector<std::string> eni_ids;
+  PlanWords plan;
   SystemClock clock;
+  int status = 0;  // of an action that has an answer
   std::function<Result<std::string>()> action;
 
   // A verb that asks the daemon.
@@ -57,7 +59,7 @@ struct CommandLine {
   }
 };
 
-Result<std::string> capacity(CommandLine& line) {
+Result<InstanceLimits> limits(CommandLine& line) {
   const auto ask_cloud =
       [&line](const std::string& id) -> Result<std::optional<model::InstanceType>> {
     const auto account = TRY(Account::open(line.config_path, line.clock));
@@ -65,8 +67,19 @@ Result<std::string> capacity(CommandLine& line) {
     if (types.empty()) return std::optional<model::InstanceType>();
     return std::optional(types.front());
   };
-  const Capacity capacity = TRY(capacity_of(line.instance_type, ask_cloud));
-  return line.output.json ? to_json(capacity) : view(capacity, line.output.colour);
+  return limits_of(line.instance_type, ask_cloud);
+}
+
+Result<std::string> capacity(CommandLine& line) {
+  const NodeCapacity found = capacity_of(TRY(limits(line)));
+  return line.output.json ? to_json(found) : view(found, line.output.colour);
+}
+
+Result<std::string> plan(CommandLine& line) {
+  const InstanceLimits type = TRY(limits(line));
+  const ipam::Plan made = ipam::make_plan(TRY(plan_request(line.plan, type)));
+  line.status = made.works() ? 0 : 1;
+  return line.output.json ? to_json(made, type) : view(made, type, line.output.colour);
 }
 
 Result<std::string> list_enis(CommandLine& line) {
@@ -87,12 +100,29 @@ Result<std::string> delete_enis(CommandLine& line) {
   return delete_cloud_enis(*account, line.eni_ids, managed, line.output);
 }
 
-void add_cloud(CLI::App& app, CommandLine& line) {
+void add_planning(CLI::App& app, CommandLine& line) {
   line.cloud_verb(app, "capacity", "how many pods a node of an instance type holds",
                   [&line] { return capacity(line); })
       ->add_option("INSTANCE_TYPE", line.instance_type, "such as ecs.g7.large")
       ->required();
 
+  CLI::App* verb = line.cloud_verb(
+      app, "plan", "whether a cluster's networks fit each other, and how many pods fit",
+      [&line] { return plan(line); });
+  const std::string vswitch = "CIDR or ZONE=CIDR; may be repeated";
+  verb->add_option("--vpc", line.plan.vpc, "CIDR")->required();
+  verb->add_option("--node-vswitch", line.plan.node_vswitches, vswitch)->required();
+  verb->add_option("--pod-vswitch", line.plan.pod_vswitches, vswitch)->required();
+  verb->add_option("--service-cidr", line.plan.service_cidrs, "CIDR; may be repeated")->required();
+  verb->add_option("--nodes", line.plan.nodes, "how many")->capture_default_str();
+  verb->add_option("--instance-type", line.instance_type, "such as ecs.g7.large")->required();
+  verb->add_option("--stack", line.plan.stack)
+      ->check(CLI::IsMember({"ipv4", "ipv6", "dual"}))
+      ->capture_default_str();
+  verb->add_flag("--exclusive", line.plan.exclusive, "an ENI for each pod");
+}
+
+void add_cloud(CLI::App& app, CommandLine& line) {
   CLI::App* eni = app.add_subcommand("eni", "this instance's ENIs as the cloud knows them");
   eni->require_subcommand(1);
   eni->fallthrough();
@@ -145,13 +175,13 @@ void add_resources(CLI::App& app, CommandLine& line) {
   run->add_option("COMMAND", line.command)->required();
 }
 
-int finish(const Result<std::string>& result) {
+int finish(const Result<std::string>& result, int status) {
   if (!result.ok()) {
     std::fprintf(stderr, "terway-cli: %s\n", result.error().to_string().c_str());
     return 1;
   }
   std::fwrite(result->data(), 1, result->size(), stdout);
-  return std::fflush(stdout) == 0 ? 0 : 1;
+  return std::fflush(stdout) == 0 ? status : 1;
 }
 
 }  // namespace
@@ -167,13 +197,15 @@ int run(int argc, const char* const* argv) {
   app.add_flag("--json", line.output.json, "print JSON, for programs");
   add_views(app, line);
   add_resources(app, line);
+  add_planning(app, line);
   add_cloud(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  return finish(line.action());
+  const Result<std::string> result = line.action();
+  return finish(result, line.status);
 }
 
 }  // namespace terway::cli

@@ -7,9 +7,8 @@
 
 #include "base/file.h"
 #include "cli/account.h"
-#include "cli/capacity.h"
 #include "cli/cloud_enis.h"
-#include "cli/json.h"
+#include "cli/instance_limits.h"
 #include "http/server.h"
 #include "vpcsim/metadata.h"
 #include "vpcsim/openapi.h"
@@ -142,33 +141,18 @@ TEST_CASE("what is not ours, is managed or is unknown is refused, and then nothi
   CHECK(refusal(found->front().id, {}).find("only Secondary ones") != std::string::npos);
 }
 
-TEST_CASE("capacity counts all ENIs but the node's own, with the limits of the cloud") {
+TEST_CASE("limits of an instance type are the cloud's") {
   Cloud cloud;
   const auto ask = [&](const std::string& id) -> Result<std::optional<model::InstanceType>> {
     const auto types = TRY(cloud.account->client().describe_instance_types({id}));
     if (types.empty()) return std::optional<model::InstanceType>();
     return std::optional(types.front());
   };
-  const auto known = capacity_of("ecs.g7.2xlarge", ask);
+  const auto known = limits_of("ecs.g7.2xlarge", ask);
   REQUIRE_MESSAGE(known.ok(), known.error().to_string());
-  CHECK(known->shared == 3 * 15);
-  CHECK(known->exclusive == 3);
+  CHECK(known->type.eni_quantity == 4);
   CHECK(known->source == "the cloud (DescribeInstanceTypes)");
-  CHECK(capacity_of("ecs.none.large", ask).is(Kind::NotFound));
-}
-
-TEST_CASE("where the cloud cannot be asked the documented limits count, and that is said") {
-  const auto ask = [](const std::string&) -> Result<std::optional<model::InstanceType>> {
-    return Error(Kind::Unavailable, "no route to the cloud");
-  };
-  const auto known = capacity_of("ecs.g6.large", ask);
-  REQUIRE(known.ok());
-  CHECK(known->shared == 6);
-  CHECK(known->source.find("no route to the cloud") != std::string::npos);
-  CHECK(to_json(*known).find("\"pods_shared\":6,\"pods_shared_ipv6\":1,\"pods_exclusive\":1") !=
-        std::string::npos);
-  CHECK(view(*known, Colour::Off).find("6 = 1 × 6") != std::string::npos);
-  CHECK(capacity_of("ecs.none.large", ask).is(Kind::NotFound));
+  CHECK(limits_of("ecs.none.large", ask).is(Kind::NotFound));
 }
 
 TEST_CASE("a configuration that is not there names its path") {

@@ -40,16 +40,35 @@ std::string to_json(const std::vector<model::Eni>& enis) {
   return line({{"enis", array}});
 }
 
-std::string to_json(const Capacity& capacity) {
-  const model::InstanceType& type = capacity.type;
+std::string to_json(const NodeCapacity& capacity) {
+  const model::InstanceType& type = capacity.limits.type;
   return line({{"instance_type", type.id},
-               {"source", capacity.source},
+               {"source", capacity.limits.source},
                {"enis", type.eni_quantity},
                {"ipv4_per_eni", type.ipv4_per_eni},
                {"ipv6_per_eni", type.ipv6_per_eni},
-               {"pods_shared", capacity.shared},
-               {"pods_shared_ipv6", capacity.shared_ipv6},
-               {"pods_exclusive", capacity.exclusive}});
+               {"pods_shared", capacity.ipv4.shared_pods},
+               {"pods_shared_dual_stack", capacity.dual.shared_pods},
+               {"pods_exclusive", capacity.ipv4.exclusive_pods}});
+}
+
+std::string to_json(const ipam::Plan& plan, const InstanceLimits& limits) {
+  Json findings = Json::array();
+  for (const ipam::PlanFinding& finding : plan.findings) {
+    const bool mistake = finding.kind == ipam::PlanFinding::Kind::Mistake;
+    findings.push_back({{"kind", mistake ? "mistake" : "warning"}, {"message", finding.message}});
+  }
+  return line({{"works", plan.works()},
+               {"pods", plan.pods},
+               {"limited_by", plan.limited_by},
+               {"pods_per_node", plan.pods_per_node},
+               {"nodes_filled", plan.nodes_filled},
+               {"node_addresses", plan.node_addresses},
+               {"pod_addresses", plan.pod_addresses},
+               {"service_addresses", plan.service_addresses},
+               {"instance_type", limits.type.id},
+               {"source", limits.source},
+               {"findings", findings}});
 }
 
 }  // namespace terway::cli

@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "cli/capacity.h"
+#include "cli/planning.h"
 #include "model/eni.h"
 
 namespace terway::cli {
 
 // One line, ended.
 std::string to_json(const std::vector<model::Eni>& enis);
-std::string to_json(const Capacity& capacity);
+std::string to_json(const NodeCapacity& capacity);
+std::string to_json(const ipam::Plan& plan, const InstanceLimits& limits);
 
 }  // namespace terway::cli
