@@ -31,13 +31,12 @@ std::uint32_t calls_per_minute(const Settings& settings, std::string_view action
 bool Throttle::admit(const Settings& settings, std::string_view action, Instant now) {
   if (!settings.throttle) return true;
   const double per_minute = calls_per_minute(settings, action);
-  const double capacity = std::max(1.0, per_minute / 10);
   const auto found = buckets_.find(action);
   Bucket& bucket = found != buckets_.end()
                        ? found->second
-                       : buckets_.emplace(action, Bucket{capacity, now}).first->second;
+                       : buckets_.emplace(action, Bucket{per_minute, now}).first->second;
   const double seconds = std::chrono::duration<double>(now - bucket.filled).count();
-  bucket.tokens = std::min(capacity, bucket.tokens + seconds * per_minute / 60);
+  bucket.tokens = std::min(per_minute, bucket.tokens + seconds * per_minute / 60);
   bucket.filled = now;
   if (bucket.tokens < 1) return false;
   bucket.tokens -= 1;

@@ -16,8 +16,8 @@ namespace terway::vpcsim {
 std::uint32_t default_calls_per_minute(std::string_view action);
 std::uint32_t calls_per_minute(const Settings& settings, std::string_view action);
 
-// A bucket refills evenly and holds a tenth of a minute's calls (at least one), so that no minute
-// sees more than 1.1 times its limit. For one thread.
+// A bucket refills evenly and holds a minute's calls, for the limits are those of a minute: a burst
+// passes that a minute could hold. For one thread.
 class Throttle {
  public:
   // False: too fast; nothing is taken.
