@@ -323,7 +323,7 @@ void add_node_commands(CLI::App& app, Call& call) {
   daemon->require_subcommand(1);
   on_node(*daemon, "kill", "kill -9", [&call](Lab& lab) { return lab.kill_daemon(call.node); });
   on_node(*daemon, "start", "start it again",
-          [&call](Lab& lab) { return lab.start_daemon(call.node); });
+          [&call](Lab& lab) { return lab.start_daemon(call.node, {}); });
 }
 
 void add_inner_commands(CLI::App& app, Call& call) {

@@ -230,22 +230,33 @@ Result<Completed> Lab::run_on_node(const std::string& name, const std::vector<st
   return inside.run({argv, {{"PATH", kPath}}}, input, timeout);
 }
 
-Result<> Lab::kill_daemon(const std::string& name) {
-  TRY(cluster_node(name));
+Daemon Lab::recorded_daemon(const std::string& name) const {
   Daemon daemon;
-  const std::string record = TRY(read_file(daemon_record(name)));
-  std::istringstream(record) >> daemon.pid >> daemon.start_time;
-  return daemon.end();
+  const auto record = read_file(daemon_record(name));
+  if (record.ok()) std::istringstream(*record) >> daemon.pid >> daemon.start_time;
+  return daemon;
 }
 
-Result<> Lab::start_daemon(const std::string& name) {
+bool Lab::daemon_alive(const std::string& name) const { return recorded_daemon(name).alive(); }
+
+Result<> Lab::kill_daemon(const std::string& name) {
   TRY(cluster_node(name));
+  return recorded_daemon(name).end();
+}
+
+Result<> Lab::start_daemon(const std::string& name, const std::vector<std::string>& wrapper) {
+  TRY(cluster_node(name));
+  if (daemon_alive(name)) {
+    return Error(Error::Kind::Exists, fmt::format("terwayd of {} runs already", name));
+  }
   const Node inside = TRY(node(name));
-  const Daemon daemon = TRY(inside.spawn({{programs_.path("terwayd").native()}, {{"PATH", kPath}}},
-                                         paths_.run() / (name + ".terwayd.log")));
+  std::vector<std::string> argv = wrapper;
+  argv.push_back(programs_.path("terwayd").native());
+  const Daemon daemon =
+      TRY(inside.spawn({argv, {{"PATH", kPath}}}, paths_.run() / (name + ".terwayd.log")));
   TRY(replace_file(daemon_record(name), fmt::format("{} {}\n", daemon.pid, daemon.start_time),
                    0600));
-  return wait_until_ready(name);
+  return wrapper.empty() ? wait_until_ready(name) : Ok{};
 }
 
 Result<> Lab::kill_node(const std::string& name) {

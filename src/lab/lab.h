@@ -84,7 +84,9 @@ class Lab {
   Result<> restart_node(const std::string& node, const Progress& progress);
   // kill -9 of the node's terwayd; started again by start_daemon().
   Result<> kill_daemon(const std::string& node);
-  Result<> start_daemon(const std::string& node);
+  // Under another program where `wrapper` is not empty ("strace", …): then it is not waited for.
+  Result<> start_daemon(const std::string& node, const std::vector<std::string>& wrapper = {});
+  bool daemon_alive(const std::string& node) const;
   // A command inside the node's namespaces, captured.
   Result<Completed> run_on_node(const std::string& node, const std::vector<std::string>& argv,
                                 std::string_view input, Duration timeout) const;
@@ -108,6 +110,7 @@ class Lab {
   Result<Node> node(const std::string& name) const;
   Result<const Machine*> cluster_node(const std::string& name) const;
   std::filesystem::path daemon_record(const std::string& node) const;
+  Daemon recorded_daemon(const std::string& node) const;
   Result<std::vector<Sandbox>> sandboxes(const std::string& node) const;
   // terway-lab runtime …, inside the node.
   Result<std::string> runtime(const std::string& node, const std::vector<std::string>& arguments,

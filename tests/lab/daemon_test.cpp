@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon is killed, at any step, and comes back: nobody's network stops, nothing leaks.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+
+#include "base/random.h"
+#include "cluster.h"
+
+using namespace terway;
+using namespace terway::test;
+
+namespace {
+
+// Pings a pod from another until it ends; how many answers were missing.
+class PingStream {
+ public:
+  PingStream(Cluster& cluster, const std::string& from, const std::string& to)
+      : source_(cluster.lab().endpoint(from)), target_(cluster.lab().endpoint(to)) {
+    REQUIRE(source_.ok());
+    REQUIRE(target_.ok());
+    thread_ = std::thread([this] { run(); });
+  }
+  ~PingStream() { stop(); }
+  int lost() {
+    stop();
+    return lost_;
+  }
+  int sent() const { return sent_; }
+
+ private:
+  void run() {
+    while (!stopped_) {
+      ++sent_;
+      const lab::Target target{target_->addresses.front(), 0, lab::Protocol::Icmp};
+      if (!lab::probe(source_->netns_path, target, std::chrono::seconds(2)).ok()) ++lost_;
+    }
+  }
+  void stop() {
+    stopped_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
+  Result<lab::Endpoint> source_;
+  Result<lab::Endpoint> target_;
+  std::atomic<bool> stopped_ = false;
+  std::atomic<int> sent_ = 0;
+  std::atomic<int> lost_ = 0;
+  std::thread thread_;
+};
+
+// The daemon runs under strace and is killed at its Nth call of one kind; true when it came to
+// that.
+bool run_until_killed(Cluster& cluster, const std::string& call, int nth) {
+  const std::string node = "node-1";
+  REQUIRE(cluster.lab().kill_daemon(node).ok());
+  const auto started =
+      cluster.lab().start_daemon(node, {"/usr/bin/strace", "-f", "--seccomp-bpf", "-o", "/dev/null",
+                                        "-e", fmt::format("trace={}", call), "-e",
+                                        fmt::format("inject={}:signal=KILL:when={}", call, nth)});
+  REQUIRE_MESSAGE(started.ok(), started.error().message());
+  // Work enough for every kind of step: a new pod, and one that goes.
+  lab::PodSpec pod;
+  pod.name = fmt::format("{}-{}", call, nth);
+  for (char& c : pod.name) {
+    if (c == '_') c = '-';
+  }
+  const auto working = [&] { return cluster.lab().daemon_alive(node); };
+  for (int attempt = 0; attempt < 50 && working(); ++attempt) {
+    if (cluster.lab().add_pod(node, pod).ok()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  const auto deleted = cluster.lab().delete_pod("default", pod.name);
+  static_cast<void>(deleted);  // fails where the pod never came to be
+  eventually([&] { return !working(); }, std::chrono::milliseconds(300));
+  const bool killed = !working();
+  if (!killed) cluster.on_node(node, "kill -9 $(pidof terwayd)");
+  REQUIRE(eventually([&] { return !working(); }));
+  const auto restarted = cluster.lab().start_daemon(node);
+  REQUIRE_MESSAGE(restarted.ok(), restarted.error().message());
+  return killed;
+}
+
+int from_environment(const char* name, int otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::atoi(text);
+}
+
+}  // namespace
+
+TEST_CASE("kill -9 and restart of the daemon loses no ping, and new pods come up after it") {
+  Shape shape;
+  shape.nodes = 2;
+  shape.pods = 2;
+  Cluster cluster(shape);
+  PingStream across(cluster, "node-1-pod-1", "node-2-pod-1");
+  PingStream within(cluster, "node-1-pod-1", "node-1-pod-2");
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(cluster.lab().kill_daemon("node-1").ok());
+    REQUIRE(cluster.lab().start_daemon("node-1").ok());
+    cluster.add_pod(fmt::format("later-{}", i));
+  }
+  CHECK(across.lost() == 0);
+  CHECK(within.lost() == 0);
+  CHECK(across.sent() > 0);
+  cluster.check_matrix();
+  cluster.check_audit();
+}
+
+TEST_CASE("with the daemon down DEL succeeds, and its tombstone is replayed at the next start") {
+  Shape shape;
+  shape.pods = 3;
+  Cluster cluster(shape);
+  REQUIRE(cluster.lab().kill_daemon("node-1").ok());
+  cluster.delete_pod("node-1-pod-1");
+  CHECK(cluster.on_node("node-1", "ls /var/lib/cni/terway/tombstones | wc -l") == "1");
+  REQUIRE(cluster.lab().start_daemon("node-1").ok());
+  CHECK(eventually([&] {
+    return cluster.on_node("node-1", "ls /var/lib/cni/terway/tombstones | wc -l") == "0";
+  }));
+  cluster.check_audit();
+}
+
+TEST_CASE("ADD with the daemon down is refused with the reason, and kubelet's retry succeeds") {
+  Cluster cluster({});
+  REQUIRE(cluster.lab().kill_daemon("node-1").ok());
+  lab::PodSpec pod;
+  pod.name = "early";
+  const auto refused = cluster.lab().add_pod("node-1", pod);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().message().find("daemon") != std::string::npos);
+  REQUIRE(cluster.lab().start_daemon("node-1").ok());
+  cluster.add_pod("early");
+  cluster.check_audit();
+}
+
+TEST_CASE("killed at any step of journal, kernel and API, the daemon converges") {
+  Shape shape;
+  shape.pods = 1;
+  // No reserve: each pod makes calls of the cloud.
+  shape.eni_conf = R"({max_pool_size: 0, cool_down: "1s"})";
+  Cluster cluster(shape);
+  const int most = from_environment("TERWAY_KILL_STEPS", 12);
+  for (const char* call : {"pwrite64", "fdatasync", "sendmsg", "write"}) {
+    int killed = 0;
+    for (int nth = 1; nth <= most; ++nth) {
+      CAPTURE(call);
+      CAPTURE(nth);
+      if (run_until_killed(cluster, call, 1 + (nth - 1) * 3)) ++killed;
+      cluster.check_audit();
+    }
+    CAPTURE(call);
+    CHECK(killed > 0);
+  }
+  cluster.check_matrix();
+}
+
+TEST_CASE("random pods come and go, on four callers, under kills of the daemon") {
+  Shape shape;
+  shape.pods = 1;
+  shape.eni_conf = R"({cool_down: "1s"})";
+  Cluster cluster(shape);
+  const int operations = from_environment("TERWAY_CHURN", 1000);
+  const auto seed = static_cast<std::uint64_t>(from_environment("TERWAY_SEED", 1));
+  CAPTURE(seed);
+  std::atomic<int> left = operations;
+  std::vector<std::thread> callers;
+  for (std::uint64_t caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&, caller] {
+      Random random(seed * 100 + caller);
+      // A caller's pods are its own, as kubelet's workers serialise a pod's calls.
+      std::vector<bool> there(6, false);
+      while (left-- > 0) {
+        const auto which = random.below(there.size());
+        lab::PodSpec pod;
+        pod.name = fmt::format("c{}-{}", caller, which);
+        if (there[which]) {
+          there[which] = !cluster.lab().delete_pod("default", pod.name).ok();
+        } else {
+          there[which] = cluster.lab().add_pod("node-1", pod).ok();
+        }
+      }
+    });
+  }
+  Random random(seed);
+  int kills = 0;
+  while (left > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300 + random.below(1200)));
+    CHECK(cluster.lab().kill_daemon("node-1").ok());
+    CHECK(cluster.lab().start_daemon("node-1").ok());
+    ++kills;
+  }
+  for (std::thread& caller : callers) caller.join();
+  MESSAGE(operations << " operations, " << kills << " kills");
+  cluster.check_audit();
+  cluster.check_matrix();
+}
