@@ -88,16 +88,15 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
     const std::uint32_t total = stock.total(family) + eni.pending[family];
     shelf.usable[family] = idle + eni.pending[family];
     shelf.total += total;
+    shelf.releasable[family] = idle;
     if (!has(settings.stack, family)) continue;
     if (may_grow) {
       const std::uint32_t left = family == net::Family::V4 ? allowance : kNoLimit;
       shelf.room[family] = std::min(less(limit_of(eni, family), total), left);
     }
-    shelf.releasable[family] = idle;
   }
   if (const AddressRecord* primary = pool.find(eni.record.primary_address);
-      primary != nullptr && primary->state == AddressState::Idle &&
-      has(settings.stack, net::Family::V4)) {
+      primary != nullptr && primary->state == AddressState::Idle) {
     --shelf.releasable.v4;
   }
   shelf.held = stock.held();
@@ -211,8 +210,9 @@ bool Ipam::State::shrink(const Shelves& on, Instant now) {
   const std::int64_t above_min = on.pods - settings.min_pool_size;
   std::uint32_t surplus = static_cast<std::uint32_t>(std::max<std::int64_t>(above_max, 0));
   if (surplus == 0) surplus = reclaimable(above_min, now);
-  if (surplus == 0 && above_max < 0) return false;
-  const Shrink plan = plan_shrink(settings.stack, surplus, on.shelves,
+  const auto unpaired =
+      static_cast<std::uint32_t>(surplus > 0 ? 0 : std::max<std::int64_t>(-above_max, 0));
+  const Shrink plan = plan_shrink(settings.stack, surplus, unpaired, on.shelves,
                                   less(enis_staying(), settings.min_eni), settings.batch);
   for (const std::size_t i : plan.leaves) enter(*on.enis[i], EniState::Draining, now);
   for (const Shrink::Release& release : plan.releases) {

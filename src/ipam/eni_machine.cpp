@@ -276,12 +276,17 @@ void Ipam::State::list_kernel_work(Instant now, Turn& turn) {
 
 bool Ipam::State::wants_lookup(const Eni& eni) const {
   if (eni.doubt) return true;
+  // "Not in a state for that" may mean that an attempt with a lost reply has done it.
+  const bool repeated =
+      eni.operation && operations.open().at(*eni.operation).backoff.failures() > 0;
   switch (eni.record.state) {
     case EniState::Creating:
       return !eni.operation;
     case EniState::Attaching:
     case EniState::Detaching:
-      return !eni.operation && eni.accepted;
+      return repeated || (!eni.operation && eni.accepted);
+    case EniState::Deleting:
+      return repeated;
     case EniState::Gone:
       return false;
     default:

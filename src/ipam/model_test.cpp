@@ -273,8 +273,8 @@ class Life {
   }
 
   void pass(int minutes_passed) {
-    for (int i = 0; i < minutes_passed; i += 2) {
-      node_.run_for(minutes(2));
+    for (int i = 0; i < minutes_passed; i += 4) {
+      node_.run_for(minutes(4));
       node_.list();
     }
   }
@@ -302,7 +302,7 @@ class Life {
     if (!node_.has("last")) return fail("a pod gets no address of a healthy cloud");
     node_.del("last");
     alive_.clear();
-    pass(30);
+    pass(24);
     check_owners();
     check_agreement();
     check_journal();

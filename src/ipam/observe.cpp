@@ -198,6 +198,9 @@ void Ipam::State::observe_status(Eni& eni, const model::Eni& seen, Instant now) 
     case EniState::Attaching:
       if (seen.status == model::EniStatus::InUse && cancel(eni)) {
         enter(eni, EniState::Attached, now);
+      } else if (seen.status == model::EniStatus::Attaching && !eni.accepted && cancel(eni)) {
+        enter(eni, EniState::Attaching, now);
+        eni.accepted = true;
       }
       return;
     case EniState::Detaching:

@@ -226,9 +226,6 @@ class SimulatedCloud {
   Outcome attach(const Operation& operation, Instant now) {
     model::Eni* eni = find(operation.eni_id);
     if (eni == nullptr) return refused(Error::Kind::NotFound, "InvalidEniId.NotFound");
-    if (eni->status == model::EniStatus::Attaching || eni->status == model::EniStatus::InUse) {
-      return refused(Error::Kind::Exists, "InvalidOperation.InvalidEniState");
-    }
     if (eni->status != model::EniStatus::Available) {
       return refused(Error::Kind::Unavailable, "InvalidOperation.InvalidEniState");
     }
@@ -260,7 +257,7 @@ class SimulatedCloud {
     model::Eni* eni = find(operation.eni_id);
     if (eni == nullptr) return refused(Error::Kind::NotFound, "InvalidEniId.NotFound");
     if (eni->status == model::EniStatus::Available || eni->status == model::EniStatus::Detaching) {
-      return refused(Error::Kind::Exists, "InvalidOperation.InvalidEniState");
+      return refused(Error::Kind::Unavailable, "InvalidOperation.InvalidEniState");
     }
     eni->status = model::EniStatus::Detaching;
     nics_.erase(eni->id);
@@ -277,7 +274,7 @@ class SimulatedCloud {
     const model::Eni* eni = find(operation.eni_id);
     if (eni == nullptr) return refused(Error::Kind::NotFound, "InvalidEniId.NotFound");
     if (eni->status != model::EniStatus::Available) {
-      return refused(Error::Kind::Invalid, "InvalidOperation.InvalidEniState");
+      return refused(Error::Kind::Unavailable, "InvalidOperation.InvalidEniState");
     }
     for (const net::IpAddress& address : eni->ipv4) {
       vswitches_.at(eni->vswitch_id).free.push_back(address);

@@ -57,8 +57,9 @@ Growth plan_growth(Stack stack, std::uint32_t need, const std::vector<Shelf>& sh
   return growth;
 }
 
-Shrink plan_shrink(Stack stack, std::uint32_t surplus, const std::vector<Shelf>& shelves,
-                   std::uint32_t may_leave, std::uint32_t batch) {
+Shrink plan_shrink(Stack stack, std::uint32_t surplus, std::uint32_t unpaired,
+                   const std::vector<Shelf>& shelves, std::uint32_t may_leave,
+                   std::uint32_t batch) {
   Shrink shrink;
   std::vector<std::size_t> order = indices(shelves);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
@@ -79,7 +80,9 @@ Shrink plan_shrink(Stack stack, std::uint32_t surplus, const std::vector<Shelf>&
     const Shelf& shelf = shelves[i];
     if (leaves[i] || !shelf.can_release) continue;
     const std::uint32_t pods = pods_of(stack, shelf.usable);
-    const Count keep = for_pods(stack, less(pods, surplus));
+    const std::uint32_t stays = less(pods, surplus);
+    const Count keep = for_pods(stack, stays + unpaired);
+    unpaired = less(unpaired, less(std::max(shelf.usable.v4, shelf.usable.v6), stays));
     const Count give = {
         std::min({less(shelf.usable.v4, keep.v4), shelf.releasable.v4, batch}),
         std::min({less(shelf.usable.v6, keep.v6), shelf.releasable.v6, batch}),

@@ -49,8 +49,9 @@ struct Shrink {
   std::vector<std::size_t> leaves;  // ENIs that go as a whole
 };
 // Gives back what `surplus` pods would need, from the ENIs with the fewest pods, so that whole ENIs
-// become free; up to `may_leave` of those go.
-Shrink plan_shrink(Stack stack, std::uint32_t surplus, const std::vector<Shelf>& shelves,
-                   std::uint32_t may_leave, std::uint32_t batch);
+// become free; up to `may_leave` of those go. Addresses that have no partner of the other family on
+// their ENI go too, but for `unpaired` of them.
+Shrink plan_shrink(Stack stack, std::uint32_t surplus, std::uint32_t unpaired,
+                   const std::vector<Shelf>& shelves, std::uint32_t may_leave, std::uint32_t batch);
 
 }  // namespace terway::ipam
