@@ -12,7 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "base/fd.h"
@@ -68,8 +68,11 @@ Outcome make(const PluginCall& call) {
   std::string program = call.program;
   std::array<char*, 2> arguments = {program.data(), nullptr};
   std::vector<std::string> variables;
-  for (const auto& [name, value] : call.environment) variables.push_back(name + "=" + value);
+  variables.reserve(call.environment.size());
+  for (const auto& [name, value] : call.environment)
+    variables.emplace_back(name).append("=").append(value);
   std::vector<char*> environment;
+  environment.reserve(variables.size() + 1);
   for (std::string& variable : variables) environment.push_back(variable.data());
   environment.push_back(nullptr);
   pid_t child = -1;
@@ -82,7 +85,8 @@ Outcome make(const PluginCall& call) {
   outcome.millis = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   ::posix_spawn_file_actions_destroy(&actions);
   out.write_end.reset();
-  outcome.output = error == 0 ? read_to_end(out.read_end.get()) : std::strerror(error);
+  outcome.output =
+      error == 0 ? read_to_end(out.read_end.get()) : std::generic_category().message(error);
   outcome.failed = !waited || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
   return outcome;
 }
@@ -100,6 +104,7 @@ Measured measure(const std::vector<PluginCall>& calls, unsigned callers) {
   std::atomic<std::size_t> next = 0;
   const auto start = Clock::now();
   std::vector<std::thread> threads;
+  threads.reserve(callers);
   for (unsigned i = 0; i < callers; ++i) {
     threads.emplace_back([&] {
       for (std::size_t at = next++; at < calls.size(); at = next++) outcomes[at] = make(calls[at]);

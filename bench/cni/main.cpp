@@ -41,18 +41,23 @@ PluginCall call_of(const std::string& program, const std::string& verb, const st
   return call;
 }
 
-// Stops the program when a call failed: a time of failures is no answer.
-const Measured& sound(const char* what, const Measured& measured) {
-  if (measured.failed == 0) return measured;
-  fmt::print(stderr, "{}: {} of {} calls failed: {}\n", what, measured.failed,
-             measured.millis.size(), measured.first_failure);
-  std::exit(1);
+// The best of some runs; Internal when a call failed, for a time of failures is no answer.
+Result<Measured> best_of(const std::vector<Measured>& runs, const char* what) {
+  for (const Measured& run : runs) {
+    if (run.failed == 0) continue;
+    return Error(Error::Kind::Internal,
+                 fmt::format("{}: {} of {} calls failed: {}", what, run.failed, run.millis.size(),
+                             run.first_failure));
+  }
+  return best(runs);
 }
 
-Measured measured_best(const char* what, const std::vector<PluginCall>& calls, unsigned callers) {
+Result<Measured> measured_best(const char* what, const std::vector<PluginCall>& calls,
+                               unsigned callers) {
   std::vector<Measured> runs;
-  for (int i = 0; i < kRuns; ++i) runs.push_back(sound(what, measure(calls, callers)));
-  return best(runs);
+  runs.reserve(kRuns);
+  for (int i = 0; i < kRuns; ++i) runs.push_back(measure(calls, callers));
+  return best_of(runs, what);
 }
 
 struct Reference {
@@ -61,12 +66,14 @@ struct Reference {
 };
 
 // ptp with host-local on pods that are there already: ADD of all, then DEL of all, alternating.
-Reference reference_plugins(const PodNamespaces& pods) {
+Result<Reference> reference_plugins(const PodNamespaces& pods) {
   const std::string config =
       R"({"cniVersion":"1.0.0","name":"bench","type":"ptp",)"
       R"("ipam":{"type":"host-local","subnet":"10.99.0.0/16","dataDir":"/run/ipam"}})";
   std::vector<PluginCall> adds;
   std::vector<PluginCall> dels;
+  adds.reserve(pods.paths().size());
+  dels.reserve(pods.paths().size());
   for (std::size_t i = 0; i < pods.paths().size(); ++i) {
     const std::string container = fmt::format("bench{}", i);
     adds.push_back(call_of("/usr/lib/cni/ptp", "ADD", config, pods.paths()[i], container));
@@ -74,11 +81,16 @@ Reference reference_plugins(const PodNamespaces& pods) {
   }
   std::vector<Measured> add_runs;
   std::vector<Measured> del_runs;
+  add_runs.reserve(kRuns);
+  del_runs.reserve(kRuns);
   for (int i = 0; i < kRuns; ++i) {
-    add_runs.push_back(sound("ptp ADD", measure(adds, 1)));
-    del_runs.push_back(sound("ptp DEL", measure(dels, 1)));
+    add_runs.push_back(measure(adds, 1));
+    del_runs.push_back(measure(dels, 1));
   }
-  return {best(add_runs), best(del_runs)};
+  Reference reference;
+  reference.add = TRY(best_of(add_runs, "ptp ADD"));
+  reference.del = TRY(best_of(del_runs, "ptp DEL"));
+  return reference;
 }
 
 void print_line(const char* what, const Measured& measured) {
@@ -91,49 +103,45 @@ std::string json_of(const Measured& measured) {
                      measured.percentile(99));
 }
 
-int run(const std::string& plugin, const Options& options) {
-  if (Result<> entered = enter_own_host(); !entered.ok()) {
-    fmt::print(stderr, "bench_cni: {}\n", entered.error().to_string());
-    return 1;
-  }
-  auto pods = PodNamespaces::make(options.pods, "bench");
-  if (!pods.ok()) {
-    fmt::print(stderr, "bench_cni: {}\n", pods.error().to_string());
-    return 1;
-  }
-  const std::string config = R"({"cniVersion":"1.0.0","name":"bench","type":"terway"})";
-  const auto server = rpc::PluginServer::start(
-      rpc::kPluginSocket,
-      [](const rpc::PluginRequest& request) { return rpc::PluginAnswer{0, request.config}; });
-  if (!server.ok()) {
-    fmt::print(stderr, "bench_cni: {}\n", server.error().to_string());
-    return 1;
-  }
-  std::vector<PluginCall> versions;
-  std::vector<PluginCall> adds;
-  for (std::size_t i = 0; i < options.samples; ++i) {
-    const std::string& netns = pods->paths()[i % options.pods];
-    versions.push_back(call_of(plugin, "VERSION", R"({"cniVersion":"1.0.0"})", netns, "c"));
-    adds.push_back(call_of(plugin, "ADD", config, netns, fmt::format("c{}", i)));
-  }
-  const Measured startup = measured_best("VERSION", versions, 1);
-  const Measured round_trip = measured_best("round trip", adds, 1);
-  const Measured eight = measured_best("round trip", adds, 8);
-  const Reference reference = reference_plugins(*pods);
+void print(const Options& options, const Measured& startup, const Measured& one,
+           const Measured& eight, const Reference& reference) {
   if (options.json) {
     fmt::print(R"({{"startup_ms":{},"round_trip_ms":{},"round_trip_per_s_8":{:.0f},)"
                R"("ptp":{{"add_ms":{},"del_ms":{}}}}})"
                "\n",
-               json_of(startup), json_of(round_trip), eight.per_second(), json_of(reference.add),
+               json_of(startup), json_of(one), eight.per_second(), json_of(reference.add),
                json_of(reference.del));
-    return 0;
+    return;
   }
   print_line("plugin alone (VERSION)", startup);
-  print_line("plugin and protocol, 1 caller", round_trip);
+  print_line("plugin and protocol, 1 caller", one);
   print_line("plugin and protocol, 8 callers", eight);
   print_line("ptp + host-local ADD", reference.add);
   print_line("ptp + host-local DEL", reference.del);
-  return 0;
+}
+
+Result<> run(const std::string& plugin, const Options& options) {
+  TRY(enter_own_host());
+  const PodNamespaces pods = TRY(PodNamespaces::make(options.pods, "bench"));
+  const std::string config = R"({"cniVersion":"1.0.0","name":"bench","type":"terway"})";
+  const auto server =
+      TRY(rpc::PluginServer::start(rpc::kPluginSocket, [](const rpc::PluginRequest& request) {
+        return rpc::PluginAnswer{0, request.config};
+      }));
+  std::vector<PluginCall> versions;
+  std::vector<PluginCall> adds;
+  versions.reserve(options.samples);
+  adds.reserve(options.samples);
+  for (std::size_t i = 0; i < options.samples; ++i) {
+    const std::string& netns = pods.paths()[i % options.pods];
+    versions.push_back(call_of(plugin, "VERSION", R"({"cniVersion":"1.0.0"})", netns, "c"));
+    adds.push_back(call_of(plugin, "ADD", config, netns, fmt::format("c{}", i)));
+  }
+  const Measured startup = TRY(measured_best("VERSION", versions, 1));
+  const Measured one = TRY(measured_best("round trip", adds, 1));
+  const Measured eight = TRY(measured_best("round trip", adds, 8));
+  print(options, startup, one, eight, TRY(reference_plugins(pods)));
+  return Ok{};
 }
 
 }  // namespace
@@ -152,5 +160,9 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  return terway::bench::run(TERWAY_PLUGIN, options);
+  if (const auto done = terway::bench::run(TERWAY_PLUGIN, options); !done.ok()) {
+    fmt::print(stderr, "bench_cni: {}\n", done.error().to_string());
+    return 1;
+  }
+  return 0;
 }

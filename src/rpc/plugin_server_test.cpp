@@ -277,7 +277,7 @@ TEST_CASE("a caller that leaves in the middle leaves no trace") {
 
 TEST_CASE("a second server takes the path over, and the first one does not take it away") {
   Scratch scratch;
-  auto answer = [](std::string text) {
+  auto answer = [](const std::string& text) {
     return [text](PluginRequest) { return PluginAnswer{0, text}; };
   };
   auto first = PluginServer::start(scratch.socket(), answer("first"));

@@ -16,7 +16,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "base/fd.h"
@@ -34,7 +34,7 @@ bool enter_own_world() {
   if (::mount("tmpfs", "/run", "tmpfs", 0, nullptr) != 0) return false;
   if (::mount("tmpfs", "/var/lib/cni", "tmpfs", 0, nullptr) != 0) return false;
   std::signal(SIGPIPE, SIG_IGN);
-  return std::system("ip link set lo up") == 0;
+  return run({"ip", "link", "set", "lo", "up"}).status == 0;
 }
 
 struct Pipe {
@@ -68,6 +68,7 @@ std::string read_to_end(int fd) {
 
 std::vector<char*> pointers_to(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -95,7 +96,8 @@ Run run(const std::vector<std::string>& command, const Variables& environment,
   ::posix_spawn_file_actions_adddup2(&actions, err.write_end.get(), 2);
   std::vector<std::string> arguments = command;
   std::vector<std::string> variables;
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : environment)
+    variables.emplace_back(name).append("=").append(value);
   if (!environment.contains("PATH")) variables.push_back(std::string("PATH=") + ::getenv("PATH"));
   Run result;
   const auto start = std::chrono::steady_clock::now();
@@ -103,7 +105,7 @@ Run run(const std::vector<std::string>& command, const Variables& environment,
   const int failed = ::posix_spawnp(&child, arguments[0].c_str(), &actions, nullptr,
                                     pointers_to(arguments).data(), pointers_to(variables).data());
   ::posix_spawn_file_actions_destroy(&actions);
-  REQUIRE_MESSAGE(failed == 0, arguments[0], ": ", std::strerror(failed));
+  REQUIRE_MESSAGE(failed == 0, arguments[0], ": ", std::generic_category().message(failed));
   in.read_end.reset();
   out.write_end.reset();
   err.write_end.reset();
