@@ -31,11 +31,21 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+// What this process was started with: a proxy or a cache of Go's may be told there.
+Variables own_variables() {
+  Variables variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string::npos) variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
 // False with a SKIP line where a program that the chain needs is missing.
 bool have_programs(const char* test) {
-  static const bool built = run({TERWAY_CNITOOL_INSTALL, TERWAY_CNITOOL},
-                                {{"HOME", ::getenv("HOME") ? ::getenv("HOME") : "/root"}})
-                                .status == 0;
+  static const bool built =
+      run({TERWAY_CNITOOL_INSTALL, TERWAY_CNITOOL}, own_variables()).status == 0;
   if (!built) std::printf("SKIP: %s: cnitool cannot be built (needs Go)\n", test);
   for (const char* program : {"/usr/lib/cni/portmap", "/usr/sbin/iptables"}) {
     if (::access(program, X_OK) == 0) continue;
