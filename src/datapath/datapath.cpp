@@ -129,9 +129,9 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
     }
   }
   for (const std::string& id : refused) state.nics.erase(id);
+  if (authoritative) forget_numbers(state);
   TRY(apply(state, authoritative, drift));
   for (const std::string& id : usable) state.nics[id].ready = true;
-  if (authoritative) forget_numbers(state);
   return drift;
 }
 

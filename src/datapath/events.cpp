@@ -79,6 +79,13 @@ struct Judge {
   }
 };
 
+// A link's events tell of every state that it went through, also while we made it: only what it is
+// now counts.
+bool still_wrong(Datapath::State& state, const kernel::Link& then) {
+  const auto now = kernel::get_link(state.route, then.ifindex);
+  return Judge{state, !now.ok(), false}(now.ok() ? *now : then);
+}
+
 // A gateway that answers, for the first time or with another MAC.
 Result<bool> read_replies(Nic& nic) {
   bool news = false;
@@ -113,7 +120,9 @@ Result<bool> Datapath::drain_events() {
     due = due || batch.lost;
     for (const auto& event : batch.events) {
       const Judge judge{state, event.removed, event.by_port == own_port};
-      due = due || std::visit(judge, event.what);
+      if (due || !std::visit(judge, event.what)) continue;
+      const auto* link = std::get_if<kernel::Link>(&event.what);
+      due = link == nullptr || still_wrong(state, *link);
     }
     return Ok{};
   };

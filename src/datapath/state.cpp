@@ -51,6 +51,13 @@ std::vector<NicLayout> Datapath::State::nic_layouts() {
     }
     layouts.push_back(std::move(layout));
   }
+  // Numbers from before a restart: their rules and chains stay until it is known whose they are.
+  for (const auto& [ifindex, number] : numbers) {
+    const std::uint32_t mark = node.marks.mark_of(number);
+    const bool known = std::any_of(layouts.begin(), layouts.end(),
+                                   [&](const NicLayout& layout) { return layout.mark == mark; });
+    if (!known) layouts.push_back({ifindex, mark, false, {}, {}});
+  }
   return layouts;
 }
 

@@ -139,6 +139,7 @@ TEST_CASE("random bytes are read without harm") {
       (void)parse_connection(*message);
       (void)nft::parse_elements(*message);
       (void)nft::parse_rule_mark(*message);
+      (void)nft::parse_mark_writer(*message);
       (void)describe(*message);
       (void)error_of(*message, "x");
     }

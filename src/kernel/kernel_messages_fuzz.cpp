@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)parse_connection(*message);
     (void)nft::parse_elements(*message);
     (void)nft::parse_rule_mark(*message);
+    (void)nft::parse_mark_writer(*message);
     (void)describe(*message);
     (void)error_of(*message, "fuzz");
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -136,6 +137,16 @@ struct TableState {
 };
 // NotFound when there is no such table.
 Result<TableState> read_table(Socket& socket, const std::string& name);
+
+// Some rule of some table that writes packet or connection marks.
+struct MarkWriter {
+  std::string table;
+  std::string chain;
+  std::uint32_t bits = 0;  // which it may change
+};
+// nftables' own statements, and MARK and CONNMARK targets as iptables-nft keeps them.
+Result<std::vector<MarkWriter>> list_mark_writers(Socket& socket);
+std::optional<MarkWriter> parse_mark_writer(const MessageView& message);
 
 // A short hash over what the rule does: "#1f6c09e2".
 std::string rule_mark(const Rule& rule);

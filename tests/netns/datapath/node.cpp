@@ -185,7 +185,8 @@ bool ping(const Namespace& from, const net::IpAddress& to) {
 }
 
 Node::Node(bool with_enis) {
-  // Links of the fixture do not wait for duplicate address detection; pods' ends must do without this.
+  // Links of the fixture do not wait for duplicate address detection; pods' ends must do without
+  // this.
   for (const Namespace* ns : {&node, &vpc, &outside}) {
     shell(*ns, "sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0");
   }
