@@ -33,6 +33,7 @@ using std::chrono::seconds;
 
 constexpr int kEventsAtOnce = 128;
 constexpr Duration kDrainAtMost = seconds(5);
+constexpr Duration kSuccessionAtMost = seconds(5);
 constexpr Duration kTidyAfter = milliseconds(200);
 constexpr Duration kTombstonesEvery = seconds(30);
 
@@ -147,6 +148,17 @@ Result<journal::Journal::Opened> open_journal(const Options& options, const conf
   return opened;
 }
 
+// The journal is ours alone, so whoever still has the socket is a daemon that dies at this moment.
+Result<std::unique_ptr<CliServer>> start_cli_server(const config::Config& config, Inbox& inbox,
+                                                    const Metrics& metrics, Clock& clock) {
+  const Instant give_up = clock.now() + kSuccessionAtMost;
+  for (;;) {
+    auto server = CliServer::start(config.cli_socket, config.metrics_listen, inbox, metrics);
+    if (server.ok() || server.is(Error::Kind::Invalid) || clock.now() >= give_up) return server;
+    clock.sleep_for(milliseconds(20));
+  }
+}
+
 // The agent thread. Returns once drained, or why it cannot go on.
 Result<> serve(Node& node, Inbox& inbox, journal::Journal& journal, Clock& clock) {
   std::optional<Instant> wake_at = node.settle();
@@ -214,7 +226,7 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
       TRY(rpc::PluginServer::start(config.plugin_socket, [&calls](rpc::PluginRequest request) {
         return calls.serve(std::move(request));
       }));
-  auto cli_server = TRY(CliServer::start(config.cli_socket, config.metrics_listen, inbox, metrics));
+  auto cli_server = TRY(start_cli_server(config, inbox, metrics, clock));
   UniqueFd end(::eventfd(0, EFD_CLOEXEC));
   if (!end) return Error::from_errno(errno, "eventfd");
   auto watcher =

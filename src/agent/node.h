@@ -93,6 +93,9 @@ class Node {
   void adopt(const FoundInKernel& found);
   void place_adopted();
   void sync_wiring();
+  void remember_listing(const ipam::Listing& listing);
+  void remember_in_cloud(const ipam::Outcome& outcome);
+  void answer_looked();
 
   // node.cpp
   void decide(Instant now);
@@ -183,6 +186,7 @@ class Node {
   std::set<net::IpAddress> in_cloud_;  // as of the last API listing
   std::vector<model::Eni> last_listing_;
   std::set<net::IpAddress> in_kernel_;  // as of the last look
+  std::vector<Question> until_looked_;  // questions that want a fresh look at the kernel
 };
 
 std::string rfc3339(WallTime time);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <utility>
 
 #include "agent/facts.h"
 #include "agent/node.h"
@@ -79,6 +80,7 @@ void Node::on(const TornDown& fact) {
 void Node::on(const DriftFact& fact) {
   if (fact.error) {
     note("ResyncFailed", "kernel", fact.error->to_string());
+    answer_looked();
     return;
   }
   parts_.metrics.drift(fact.drift);
@@ -111,6 +113,13 @@ void Node::on(const KernelFact& fact) {
   kernel_seen_ = true;
   release_orphans(keys);
   sync_wiring();
+  answer_looked();
+}
+
+void Node::answer_looked() {
+  for (const auto& question : std::exchange(until_looked_, {})) {
+    if (question.reply != nullptr) question.reply->send(report(question));
+  }
 }
 
 void Node::release_orphans(const std::set<model::AttachmentKey>& in_kernel) {
@@ -169,6 +178,12 @@ void Node::sync_wiring() {
   for (const auto& eni : ipam_.enis()) {
     if (eni.state == model::EniState::Attached || eni.state == model::EniState::NicSeen) return;
   }
+  // An adopted pod whose ENI is not ours yet: two sources have to see it first.
+  for (const auto& attachment : attachments_.all()) {
+    if (!attachment.eni_id.empty()) continue;
+    effects_.emplace_back([this] { parts_.cloud.list_soon(); });
+    return;
+  }
   synced_ = true;
   effects_.emplace_back([this] { parts_.wiring.caches_synced(); });
   log::info("in sync with journal, kernel and cloud");
@@ -219,17 +234,20 @@ void Node::on(const VSwitchFact& fact) {
 
 void Node::on(const ListingFact& fact) {
   ipam_.learn(fact.listing, parts_.clock.now());
-  if (fact.listing.source != ipam::Listing::Source::Api) return;
+  if (fact.listing.source == ipam::Listing::Source::Api) remember_listing(fact.listing);
+  place_adopted();
+  sync_wiring();
+}
+
+void Node::remember_listing(const ipam::Listing& listing) {
   listed_ = true;
   poll_fault_.clear();
-  last_listing_ = fact.listing.enis;
+  last_listing_ = listing.enis;
   in_cloud_.clear();
   for (const auto& eni : last_listing_) {
     in_cloud_.insert(eni.ipv4.begin(), eni.ipv4.end());
     in_cloud_.insert(eni.ipv6.begin(), eni.ipv6.end());
   }
-  place_adopted();
-  sync_wiring();
 }
 
 void Node::on(const PollFailed& fact) {
@@ -242,7 +260,24 @@ void Node::on(const OutcomeFact& fact) {
   const ipam::Outcome& outcome = fact.outcome;
   cloud_fault_ = outcome.error ? outcome.error->to_string() : "";
   if (outcome.vswitch) on(VSwitchFact{{*outcome.vswitch}});
+  remember_in_cloud(outcome);
   ipam_.finished(outcome, parts_.clock.now());
+}
+
+// Between two listings, the cloud's answers tell what it has.
+void Node::remember_in_cloud(const ipam::Outcome& outcome) {
+  if (outcome.error) return;
+  in_cloud_.insert(outcome.addresses.begin(), outcome.addresses.end());
+  if (outcome.eni) {
+    in_cloud_.insert(outcome.eni->ipv4.begin(), outcome.eni->ipv4.end());
+    in_cloud_.insert(outcome.eni->ipv6.begin(), outcome.eni->ipv6.end());
+  }
+  for (const auto& operation : ipam_.operations()) {
+    const bool unassigned = operation.kind == ipam::OperationKind::UnassignIpv4 ||
+                            operation.kind == ipam::OperationKind::UnassignIpv6;
+    if (operation.id != outcome.operation_id || !unassigned) continue;
+    for (const auto& address : operation.addresses) in_cloud_.erase(address);
+  }
 }
 
 }  // namespace terway::agent

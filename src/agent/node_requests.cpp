@@ -116,6 +116,11 @@ void Node::on(const HungUp& gone) {
 }
 
 void Node::on(const Question& question) {
+  if (question.topic == Topic::Mapping) {
+    until_looked_.push_back(question);
+    parts_.wiring.find_attachments();
+    return;
+  }
   if (question.reply != nullptr) question.reply->send(report(question));
 }
 

@@ -55,6 +55,9 @@ ipam::Settings ipam_settings(const config::Config& config, const Identity& ident
                             : ipam::EniPolicy::MostIps;
   settings.cool_down = config.cool_down;
   settings.stick_time = config.stick_time;
+  settings.operation_deadline = config.attach_timeout;
+  settings.nic_deadline = config.nic_timeout;
+  settings.vswitch_probe_after = config.vswitch_probe_after;
   settings.idle_reclaim_after = config.idle_reclaim_after;
   settings.idle_reclaim_batch = config.idle_reclaim_batch;
   settings.idle_reclaim_interval = config.idle_reclaim_interval;

@@ -69,6 +69,11 @@ struct Config {
   std::vector<std::string> stateful_kinds = {"StatefulSet"};
   Duration add_timeout = std::chrono::seconds(100);
 
+  // How long the cloud may take.
+  Duration attach_timeout = std::chrono::seconds(120);  // to attach or detach an ENI
+  Duration nic_timeout = std::chrono::seconds(60);      // from attached to a NIC with a gateway
+  Duration vswitch_probe_after = std::chrono::minutes(10);  // an exhausted one is asked again then
+
   // Calls of the cloud, per minute and action; those that are absent have the built-in limits.
   std::map<std::string, std::uint32_t> rate_limits;
   std::uint32_t api_workers = 8;

@@ -70,6 +70,7 @@ TEST_CASE("every key is read") {
     "cluster_id": "c1", "node_name": "node-1", "ecs_endpoint": "https://127.0.0.1:8443",
     "vpc_endpoint": "https://127.0.0.1:8443", "metadata_endpoint": "http://127.0.0.1:8080",
     "ca_file": "/etc/ca.pem", "cool_down": 30, "stick_time": "10m", "add_timeout": "20s",
+    "attach_timeout": "30s", "nic_timeout": "10s", "vswitch_probe_after": "1m",
     "no_manage_macs": ["00:16:3E:00:00:01"], "api_workers": 2, "pods_table": 512,
     "mark_mask": 267386880,
     "journal_path": "/a", "plugin_socket": "/b", "cli_socket": "/c",
@@ -111,6 +112,9 @@ TEST_CASE("every key is read") {
   CHECK(c.cool_down == seconds(30));
   CHECK(c.stick_time == minutes(10));
   CHECK(c.add_timeout == seconds(20));
+  CHECK(c.attach_timeout == seconds(30));
+  CHECK(c.nic_timeout == seconds(10));
+  CHECK(c.vswitch_probe_after == seconds(60));
   CHECK(c.no_manage_macs.at(0).to_string() == "00:16:3e:00:00:01");
   CHECK(c.api_workers == 2);
   CHECK(c.pods_table == 512);
