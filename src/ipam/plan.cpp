@@ -197,12 +197,10 @@ class Planner {
       }
       nodes_in[vswitch.zone_id] += here;
     }
-    std::uint64_t by_enis = 0;
     bool short_of_addresses = false;
     for (const auto& [zone, nodes] : nodes_in) {
       const std::uint64_t addresses = pod_addresses_in(zone);
       const std::uint64_t wanted = nodes * plan_.pods_per_node;
-      by_enis += wanted;
       plan_.pods += std::min(wanted, addresses);
       if (plan_.pods_per_node > 0) plan_.nodes_filled += addresses / plan_.pods_per_node;
       if (wanted <= addresses) continue;
