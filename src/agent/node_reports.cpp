@@ -306,9 +306,11 @@ cli::Mapping Node::mapping() const {
       entry.pod = name_of(address.pod);
       entry.container_id = address.owner.container_id;
     }
-    if (listed_ && !entry.in_cloud) {
+    if (!listed_ && !entry.in_cloud) {
+      entry.status = "the cloud was not heard yet";
+    } else if (!entry.in_cloud) {
       entry.status = "not in the cloud";
-    } else if (held && kernel_seen_ && !entry.in_kernel) {
+    } else if (held && !entry.in_kernel) {
       entry.status = "not in the kernel";
     } else if (!held && entry.in_kernel) {
       entry.status = "in the kernel, but held by no pod";
