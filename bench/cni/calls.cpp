@@ -2,6 +2,7 @@
 #include "calls.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -23,12 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Outcome {
-  double millis = 0;
-  bool failed = true;
-  std::string output;
-};
-
 struct Pipe {
   Pipe() {
     std::array<int, 2> ends{-1, -1};
@@ -48,6 +43,24 @@ std::string read_to_end(int fd) {
     text.append(buffer.data(), static_cast<std::size_t>(got));
   }
   return text;
+}
+
+}  // namespace
+
+PluginCall call_of(const std::string& program, const std::string& verb, const std::string& config,
+                   const std::string& netns, const std::string& container) {
+  PluginCall call;
+  call.program = program;
+  call.config = config;
+  call.environment = {
+      {"CNI_COMMAND", verb},
+      {"CNI_CONTAINERID", container},
+      {"CNI_NETNS", netns},
+      {"CNI_IFNAME", "eth0"},
+      {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=bench;K8S_POD_NAME=" + container},
+      {"CNI_PATH", "/opt/cni/bin:/usr/lib/cni"},
+      {"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}};
+  return call;
 }
 
 // Everything that is ours to do is done before the clock starts.
@@ -91,12 +104,30 @@ Outcome make(const PluginCall& call) {
   return outcome;
 }
 
-}  // namespace
-
 double Measured::percentile(double percent) const {
   if (millis.empty()) return 0;
   const double rank = std::ceil(percent / 100 * static_cast<double>(millis.size()));
   return millis[static_cast<std::size_t>(std::max(rank, 1.0)) - 1];
+}
+
+void Measured::append(Measured other) {
+  millis.insert(millis.end(), other.millis.begin(), other.millis.end());
+  std::sort(millis.begin(), millis.end());
+  seconds += other.seconds;
+  if (failed == 0) first_failure = std::move(other.first_failure);
+  failed += other.failed;
+}
+
+Measured collect(std::vector<Outcome> outcomes, double seconds) {
+  Measured measured;
+  measured.seconds = seconds;
+  for (Outcome& outcome : outcomes) {
+    measured.millis.push_back(outcome.millis);
+    if (!outcome.failed) continue;
+    if (measured.failed++ == 0) measured.first_failure = std::move(outcome.output);
+  }
+  std::sort(measured.millis.begin(), measured.millis.end());
+  return measured;
 }
 
 Measured measure(const std::vector<PluginCall>& calls, unsigned callers) {
@@ -111,21 +142,14 @@ Measured measure(const std::vector<PluginCall>& calls, unsigned callers) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  Measured measured;
-  measured.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  for (Outcome& outcome : outcomes) {
-    measured.millis.push_back(outcome.millis);
-    if (!outcome.failed) continue;
-    if (measured.failed++ == 0) measured.first_failure = std::move(outcome.output);
-  }
-  std::sort(measured.millis.begin(), measured.millis.end());
-  return measured;
+  return collect(std::move(outcomes), std::chrono::duration<double>(Clock::now() - start).count());
 }
 
-const Measured& best(const std::vector<Measured>& runs) {
-  return *std::min_element(runs.begin(), runs.end(), [](const Measured& a, const Measured& b) {
-    return a.percentile(50) < b.percentile(50);
-  });
+Result<Measured> all_succeeded(Measured measured, const char* what) {
+  if (measured.failed == 0) return measured;
+  return Error(Error::Kind::Internal,
+               fmt::format("{}: {} of {} calls failed: {}", what, measured.failed,
+                           measured.millis.size(), measured.first_failure));
 }
 
 }  // namespace terway::bench

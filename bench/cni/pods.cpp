@@ -21,6 +21,8 @@ namespace terway::bench {
 
 namespace {
 
+constexpr const char* kDirectory = "/run/netns";
+
 Result<> bring_lo_up() {
   UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request{};
@@ -64,26 +66,29 @@ Result<> enter_own_host() {
   return bring_lo_up();
 }
 
-Result<PodNamespaces> PodNamespaces::make(std::size_t count, const std::string& name) {
-  const std::string directory = "/run/netns";
+Result<std::string> make_pod_namespace(const std::string& name) {
   std::error_code ignored;
-  std::filesystem::create_directories(directory, ignored);
-  PodNamespaces pods;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string path = fmt::format("{}/{}-{}", directory, name, i);
-    Result<> made = Ok{};
-    std::thread([&] { made = make_namespace(path); }).join();
-    if (!made.ok()) return made.take_error();
-    pods.paths_.push_back(path);
-  }
-  return pods;
+  std::filesystem::create_directories(kDirectory, ignored);
+  const std::string path = fmt::format("{}/{}", kDirectory, name);
+  Result<> made = Ok{};
+  std::thread([&] { made = make_namespace(path); }).join();
+  if (!made.ok()) return made.take_error();
+  return path;
 }
 
-PodNamespaces::~PodNamespaces() {
-  for (const std::string& path : paths_) {
-    ::umount2(path.c_str(), MNT_DETACH);
-    ::unlink(path.c_str());
+void remove_pod_namespace(const std::string& path) {
+  ::umount2(path.c_str(), MNT_DETACH);
+  ::unlink(path.c_str());
+}
+
+Result<std::vector<std::string>> pod_namespaces(std::size_t count, const std::string& name) {
+  std::vector<std::string> paths;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string each = fmt::format("{}-{}", name, i);
+    const std::string path = fmt::format("{}/{}", kDirectory, each);
+    paths.push_back(std::filesystem::exists(path) ? path : TRY(make_pod_namespace(each)));
   }
+  return paths;
 }
 
 }  // namespace terway::bench

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host and pods' namespaces for measuring, gone with the process.
+// A host and pods' namespaces for measuring.
 #pragma once
 
 #include <string>
@@ -13,19 +13,12 @@ namespace terway::bench {
 // /var/lib/cni. Before any other thread is started.
 Result<> enter_own_host();
 
-// Network namespaces with lo up, each with a path as a runtime gives it.
-class PodNamespaces {
- public:
-  static Result<PodNamespaces> make(std::size_t count, const std::string& name);
-  PodNamespaces(PodNamespaces&&) = default;
-  PodNamespaces& operator=(PodNamespaces&&) = delete;
-  ~PodNamespaces();
+// Paths of `count` network namespaces with lo up, as a runtime gives them. Those that are there
+// already are kept; all of them go with the mount namespace.
+Result<std::vector<std::string>> pod_namespaces(std::size_t count, const std::string& name);
 
-  const std::vector<std::string>& paths() const { return paths_; }
-
- private:
-  PodNamespaces() = default;
-  std::vector<std::string> paths_;
-};
+// One of them; what lived in it is gone.
+Result<std::string> make_pod_namespace(const std::string& name);
+void remove_pod_namespace(const std::string& path);
 
 }  // namespace terway::bench
