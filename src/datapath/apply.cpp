@@ -32,10 +32,11 @@ struct Writing {
   }
 };
 
-// What is there already or gone already was changed by somebody else meanwhile: as wanted.
-Result<> write(kernel::Socket& socket, Writing& writing, Drift& drift) {
+// What is there already or gone already was changed by somebody else meanwhile: as wanted. Another
+// failure (a NIC that went down meanwhile) stops nothing else; the first is kept.
+Result<> write(kernel::Socket& socket, Writing& writing, Drift& drift,
+               std::optional<Error>& failure) {
   if (writing.messages.empty()) return Ok{};
-  std::optional<Error> failure;
   auto results = TRY(socket.batch(writing.messages));
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (results[i].ok()) {
@@ -46,7 +47,6 @@ Result<> write(kernel::Socket& socket, Writing& writing, Drift& drift) {
       failure = results[i].take_error();
     }
   }
-  if (failure) return std::move(*failure);
   return Ok{};
 }
 
@@ -213,12 +213,17 @@ Result<> write_table(Datapath::State& state, const Actual& actual, kernel::nft::
 Result<> apply(Datapath::State& state, bool prune, Drift& drift) {
   const Actual actual =
       TRY(read_actual(state.route, state.netfilter, state.node.ipv4, state.node.ipv6));
-  state.primary = find_primary(actual);
+  state.primary = find_primary(actual, state.nics);
   state.upstream_rules = upstream_rules(actual);
   Writing links;
   match_links(state, actual, links, drift);
   if (prune) mark_strays(state, actual, links, drift);
-  TRY(write(state.route, links, drift));
+  for (auto& [id, nic] : state.nics) {
+    const kernel::Link* link = actual.find_link(nic.link.ifindex);
+    if (link != nullptr) nic.link = *link;
+  }
+  std::optional<Error> failure;
+  TRY(write(state.route, links, drift, failure));
 
   const Layout wanted = lay_out(state.node, state.nic_layouts(), state.pod_layouts());
   // Routes before the rules that lead to them, rules before the marks that use them.
@@ -226,15 +231,18 @@ Result<> apply(Datapath::State& state, bool prune, Drift& drift) {
   diff_neighbours(actual, wanted, writing, drift);
   diff_routes(actual, wanted, prune, writing, drift);
   diff_rules(actual, wanted, prune, writing, drift);
-  TRY(write(state.route, writing, drift));
+  TRY(write(state.route, writing, drift, failure));
   TRY(write_table(state, actual, wanted.table, prune, drift));
-  if (!prune) return Ok{};
   Writing leftovers;
-  for (auto& [message, text] : sweep_upstream(actual, state)) {
-    const bool link = text.starts_with("link");
-    leftovers.add(std::move(message), link ? drift.links : drift.rules, std::move(text));
+  if (prune) {
+    for (auto& [message, text] : sweep_upstream(actual, state)) {
+      const bool link = text.starts_with("link");
+      leftovers.add(std::move(message), link ? drift.links : drift.rules, std::move(text));
+    }
   }
-  return write(state.route, leftovers, drift);
+  TRY(write(state.route, leftovers, drift, failure));
+  if (failure) return std::move(*failure);
+  return Ok{};
 }
 
 }  // namespace terway::datapath

@@ -75,8 +75,9 @@ Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
                                          TRY(kernel::Socket::open(kernel::Protocol::Netfilter)),
                                          std::move(monitor), std::move(nft_monitor)});
   const Actual actual = TRY(read_actual(state->route, state->netfilter, node.ipv4, node.ipv6));
+  state->kernel_ipv6 = kernel::read_sysctl("net/ipv6/conf/all/forwarding").ok();
   recall_numbers(*state, actual);
-  state->primary = find_primary(actual);
+  state->primary = find_primary(actual, {});
   state->links_marked =
       std::any_of(actual.links.begin(), actual.links.end(),
                   [](const kernel::Link& link) { return link.group == kDyingGroup; });
@@ -122,11 +123,8 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
     auto stepped = step_up(state, nic, links, drift);
     if (stepped.ok()) usable.push_back(id);
     if (stepped.is(Error::Kind::Invalid)) refused.push_back(id);
-    // What is not there yet comes with a later event.
-    if (!stepped.ok() && !stepped.is(Error::Kind::Unavailable) &&
-        !stepped.is(Error::Kind::Invalid)) {
-      return stepped.take_error();
-    }
+    // One ENI's trouble is no other's: what is not there yet comes with a later event.
+    if (!stepped.ok()) drift.what.push_back(stepped.error().to_string());
   }
   for (const std::string& id : refused) state.nics.erase(id);
   if (authoritative) forget_numbers(state);

@@ -25,6 +25,17 @@ kernel::Route nic_default_route(int ifindex, const net::IpAddress& gateway) {
   return route;
 }
 
+kernel::Route nic_last_route(int ifindex, net::Family family) {
+  kernel::Route route;
+  route.destination = {family == net::Family::V4 ? net::IpAddress::from_v4(0) : net::IpAddress{},
+                       0};
+  route.table = nic_table(ifindex);
+  route.type = kernel::RouteType::Unreachable;
+  route.protocol = kProtocol;
+  route.priority = kLastMetric;
+  return route;
+}
+
 kernel::Route pod_route(const NodeLayout& node, int ifindex, const net::IpAddress& address) {
   kernel::Route route;
   route.destination = net::Prefix::host(address);

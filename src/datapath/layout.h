@@ -43,6 +43,9 @@ struct PodLayout {
 std::uint32_t nic_table(int ifindex);
 // The ENI's way out: default through the gateway, whatever the ENI's own (absent) address says.
 kernel::Route nic_default_route(int ifindex, const net::IpAddress& gateway);
+// Behind it, for when it is not there (the NIC is down, the family has no gateway): without it the
+// search would go on in the main table, and what is a pod's would leave by the primary NIC.
+kernel::Route nic_last_route(int ifindex, net::Family family);
 kernel::Route pod_route(const NodeLayout& node, int ifindex, const net::IpAddress& address);
 
 std::vector<kernel::Rule> node_rules(const NodeLayout& node);

@@ -17,6 +17,8 @@ inline constexpr std::uint32_t kPodsTable = 999;
 inline constexpr std::uint32_t kEniTableBase = 1000;  // + ifindex, as upstream
 inline constexpr std::uint32_t kToPodPriority = 512;
 inline constexpr std::uint32_t kFromPodPriority = 2048;
+inline constexpr std::uint32_t kLastMetric =
+    9999;                                      // of the unreachable route that ends an ENI's table
 inline constexpr std::uint8_t kProtocol = 84;  // of our routes and rules
 inline constexpr std::string_view kNftTable = "terway";
 // Host ends of pods; those whose pod is gone wait in the second group to be deleted together. They

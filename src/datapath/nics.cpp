@@ -83,16 +83,12 @@ Result<> set_link(Datapath::State& state, Nic& nic, Drift& drift) {
   if (nic.plan.mtu != 0 && nic.plan.mtu != nic.link.mtu) change.mtu = nic.plan.mtu;
   std::vector<kernel::Message> messages;
   if (!nic.link.up()) {
-    kernel::LinkChange quiet;
-    quiet.no_ipv6_address = true;
-    messages.push_back(kernel::change_link(nic.link.ifindex, quiet));
+    state.quieten(nic.link.ifindex, messages);
     change.up = true;
   }
   if (!change.up && !change.mtu) return Ok{};
   messages.push_back(kernel::change_link(nic.link.ifindex, change));
-  auto results = TRY(state.route.batch(messages));
-  // A kernel without IPv6 refuses the first of two; that is as well.
-  if (!results.back().ok()) return results.back().take_error();
+  TRY(state.route.request_all(messages));
   ++drift.links;
   drift.what.push_back(
       fmt::format("link {}: up, MTU {}", nic.link.name, change.mtu.value_or(nic.link.mtu)));
@@ -199,7 +195,12 @@ bool is_copy_worthy(const kernel::Route& route, int primary) {
 
 }  // namespace
 
-std::optional<Primary> find_primary(const Actual& actual) {
+std::optional<Primary> find_primary(const Actual& actual, const std::map<std::string, Nic>& enis) {
+  const auto is_eni = [&](int ifindex) {
+    return std::any_of(enis.begin(), enis.end(), [&](const auto& entry) {
+      return entry.second.ready && entry.second.link.ifindex == ifindex;
+    });
+  };
   // IPv4's default route decides; a node without one is told by IPv6's.
   const kernel::Route* best = nullptr;
   const auto better = [](const kernel::Route& a, const kernel::Route& b) {
@@ -210,7 +211,7 @@ std::optional<Primary> find_primary(const Actual& actual) {
   };
   for (const kernel::Route& route : actual.routes) {
     if (route.table != kernel::kMainTable || route.destination.length != 0 || route.oif == 0 ||
-        route.type != kernel::RouteType::Unicast) {
+        route.type != kernel::RouteType::Unicast || is_eni(route.oif)) {
       continue;
     }
     if (best == nullptr || better(route, *best)) best = &route;

@@ -44,8 +44,12 @@ std::vector<NicLayout> Datapath::State::nic_layouts() {
     const auto number = numbers.find(nic.link.ifindex);
     if (number == numbers.end()) continue;
     NicLayout layout{nic.link.ifindex, node.marks.mark_of(number->second), false, {}, {}};
+    for (const net::Family family : {net::Family::V4, net::Family::V6}) {
+      if (enabled(family)) layout.routes.push_back(nic_last_route(nic.link.ifindex, family));
+    }
     for (const Gateway& gateway : nic.gateways) {
-      if (!gateway.mac) continue;
+      // A NIC that is down takes no routes.
+      if (!gateway.mac || !nic.link.up()) continue;
       layout.routes.push_back(nic_default_route(nic.link.ifindex, gateway.address));
       layout.neighbours.push_back({nic.link.ifindex, gateway.address, *gateway.mac, NUD_PERMANENT});
     }
@@ -74,6 +78,13 @@ std::vector<PodLayout> Datapath::State::pod_layouts() const {
     layouts.push_back(std::move(layout));
   }
   return layouts;
+}
+
+void Datapath::State::quieten(int ifindex, std::vector<kernel::Message>& messages) const {
+  if (!kernel_ipv6) return;
+  kernel::LinkChange quiet;
+  quiet.no_ipv6_address = true;
+  messages.push_back(kernel::change_link(ifindex, quiet));
 }
 
 bool Datapath::State::owned_by_another(const net::IpAddress& address,

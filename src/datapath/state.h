@@ -61,7 +61,10 @@ struct Datapath::State {
   std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
   bool links_marked = false;
+  bool kernel_ipv6 = true;  // false with ipv6.disable=1: links refuse IPv6 settings
 
+  // Settles a link that is still down: no address of the kernel's own making.
+  void quieten(int ifindex, std::vector<kernel::Message>& messages) const;
   bool enabled(net::Family family) const {
     return family == net::Family::V4 ? node.ipv4 : node.ipv6;
   }
@@ -80,6 +83,7 @@ Result<> step_up(Datapath::State& state, Nic& nic, const std::vector<kernel::Lin
                  Drift& drift);
 // Reads everything, takes over, diffs and writes. `prune` also removes what is ours and not wanted.
 Result<> apply(Datapath::State& state, bool prune, Drift& drift);
-std::optional<Primary> find_primary(const Actual& actual);
+// The NIC with the best default route; never one of `enis`, on which somebody (DHCP) put one too.
+std::optional<Primary> find_primary(const Actual& actual, const std::map<std::string, Nic>& enis);
 
 }  // namespace terway::datapath

@@ -123,7 +123,7 @@ Result<> make_ends(Datapath::State& state, const PodPlan& pod, std::uint32_t mtu
 Result<> write_host_side(Datapath::State& state, const PodPlan& pod, int ifindex) {
   kernel::LinkChange settle;
   settle.alias = alias_of(pod.key);
-  settle.no_ipv6_address = true;
+  settle.no_ipv6_address = state.kernel_ipv6;
   kernel::LinkChange up;
   up.up = true;
   std::vector<kernel::Message> messages;
@@ -173,24 +173,24 @@ Result<> remove_upstream_rules(Datapath::State& state, const PodPlan& pod) {
   return Ok{};
 }
 
-// Settings of the pod's end that no message can carry: only the thread inside can write them.
-Result<> set_inner_sysctls(int netns, const std::string& ifname) {
+// A socket inside, and what no message can carry: sysctls are those of the thread's own namespace.
+Result<kernel::Socket> enter(const PodPlan& pod, int netns) {
   const auto inside = TRY(kernel::InsideNetns::enter(netns));
-  const std::string base = "net/ipv6/conf/" + ifname;
+  auto socket = TRY(kernel::Socket::open(kernel::Protocol::Route));
+  if (!has_ipv6(pod)) return socket;
+  const std::string base = "net/ipv6/conf/" + pod.key.ifname;
   // Runtimes create namespaces without IPv6.
   TRY(kernel::set_sysctl(base + "/disable_ipv6", "0"));
   TRY(kernel::set_sysctl(base + "/accept_ra", "0"));
-  return Ok{};
+  return socket;
 }
 
-Result<> write_pod_side(const PodPlan& pod, kernel::Socket& inner) {
+Result<> write_pod_side(const Datapath::State& state, const PodPlan& pod, kernel::Socket& inner) {
   const int ifindex = TRY(kernel::get_link(inner, pod.key.ifname)).ifindex;
-  kernel::LinkChange quiet;
-  quiet.no_ipv6_address = true;
   kernel::LinkChange up;
   up.up = true;
   std::vector<kernel::Message> messages;
-  messages.push_back(kernel::change_link(ifindex, quiet));
+  state.quieten(ifindex, messages);
   messages.push_back(kernel::change_link(ifindex, up));
   if (has_ipv6(pod)) {
     // The link-local address that the kernel would make, but at once.
@@ -216,6 +216,13 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
   const int ifindex = TRY(kernel::get_link(state.route, name)).ifindex;
   TRY(write_host_side(state, pod, ifindex));
   auto marked = write_marks(state, pod);
+  // An address has one owner, the last that got it.
+  for (auto& [key, other] : state.pods) {
+    std::erase_if(other.plan.addresses, [&](const net::IpAddress& address) {
+      return key != pod.key &&
+             std::find(pod.addresses.begin(), pod.addresses.end(), address) != pod.addresses.end();
+    });
+  }
   WiredPod& wired = state.pods[pod.key];
   wired = WiredPod{pod, ifindex, name, false};
   if (!marked.ok()) {
@@ -223,9 +230,8 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
     Drift drift;
     TRY(apply(state, false, drift));
   }
-  auto inner = TRY(kernel::Socket::open_in(netns, kernel::Protocol::Route));
-  if (has_ipv6(pod)) TRY(set_inner_sysctls(netns, pod.key.ifname));
-  TRY_WITHIN("in the pod's namespace", write_pod_side(pod, inner));
+  auto inner = TRY(enter(pod, netns));
+  TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
   TRY(kernel::get_link(state.route, ifindex));
   return Ok{};
 }

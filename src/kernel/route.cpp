@@ -101,7 +101,9 @@ std::optional<Route> parse_route(const MessageView& message) {
   if (route.destination.length > route.destination.address.full_length()) return std::nullopt;
   route.table = attributes.u32(RTA_TABLE).value_or(header->rtm_table);
   route.type = from_kernel(header->rtm_type);
-  route.oif = attributes.s32(RTA_OIF).value_or(0);
+  // IPv6 hangs its unreachable routes on `lo`.
+  const bool leads_somewhere = route.type == RouteType::Unicast || route.type == RouteType::Local;
+  route.oif = leads_somewhere ? attributes.s32(RTA_OIF).value_or(0) : 0;
   route.gateway = attributes.address(RTA_GATEWAY);
   route.source = attributes.address(RTA_PREFSRC);
   route.scope = header->rtm_scope;

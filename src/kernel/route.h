@@ -32,7 +32,7 @@ struct Route {
   net::Prefix destination;  // 0.0.0.0/0 and ::/0 are the default routes
   std::uint32_t table = kMainTable;
   RouteType type = RouteType::Unicast;
-  int oif = 0;
+  int oif = 0;  // 0 for routes that lead nowhere
   std::optional<net::IpAddress> gateway;
   std::optional<net::IpAddress> source;  // preferred source
   std::uint8_t scope = 0;                // RT_SCOPE_*; IPv6 knows only universe
@@ -57,8 +57,7 @@ struct RouteFilter {
 Result<std::vector<Route>> list_routes(Socket& socket, net::Family family,
                                        const RouteFilter& filter = {});
 
-// Makes the route, or replaces one of the same destination, table and priority. IPv6: a default
-// route through another device is a route beside it, not a replacement; delete it first.
+// Makes the route, or replaces one of the same destination, table and priority.
 Message replace_route(const Route& route);
 // Fails with Exists when one is there.
 Message add_route(const Route& route);

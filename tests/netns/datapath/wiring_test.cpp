@@ -134,6 +134,11 @@ TEST_CASE("a DEL removes what is that container's, and only that, as often as it
   second->plan.key.container_id = "container-11-again";
   node.node.run([&] { must(datapath->add_pod(second->plan, second->ns.descriptor())); });
   second->echo = std::make_unique<Echo>(second->ns, kPort);
+  check_reach(node.outside, "10.2.0.11", kOutside);
+  node.node.run([&] {
+    const Desired desired{{node.eni("eni-1")}, {other->plan, second->plan}};
+    CHECK(must(datapath->resync(desired, false)).total() == 0);
+  });
   node.node.run([&] { must(datapath->remove_pod(first->plan)); });
   node.node.run([&] { must(datapath->remove_pod(first->plan)); });
   check_reach(node.outside, "10.2.0.11", kOutside);
@@ -198,6 +203,28 @@ TEST_CASE("after a DEL nothing leaves by the wrong NIC, neither from the pod nor
   for (const auto& connection : must(kernel::list_connections(netfilter, net::Family::V4))) {
     CHECK(connection.source != ip("10.2.0.11"));
   }
+}
+
+TEST_CASE("while an ENI is down, nothing of its pods leaves by another NIC") {
+  if (!can_run("eni down")) return;
+  Node node;
+  auto datapath = node.open();
+  node.bring_up(*datapath, "eni-1");
+  auto pod = node.add_pod(*datapath, 11, "eni-1");
+  shell(node.node, "ip link set eth1 down");
+  CHECK_FALSE(ping(pod->ns, ip(kOutside)));
+  CHECK(node.spoofed() == 0);
+  // A family without a gateway is no way out either.
+  EniPlan v4_only = node.eni("eni-2");
+  v4_only.gateway_v6.reset();
+  for (int i = 0; i < 100; ++i) {
+    if (node.node.run([&] { return datapath->bring_up(v4_only).ok(); })) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  auto other = node.add_pod(*datapath, 12, "eni-2");
+  CHECK(output_of(node.node, "ip -6 route get fd77::2 from fd02::12 iif " +
+                                 host_ifname_of(other->plan.key) + " mark 0x6 2>&1")
+            .find("No route to host") != std::string::npos);
 }
 
 TEST_CASE("an address that moves to another ENI leaves no trace of the first") {
