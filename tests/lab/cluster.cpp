@@ -23,23 +23,29 @@ lab::Programs programs() {
 
 std::string yaml_of(const Shape& shape) {
   const bool v6 = shape.ip_stack != "ipv4";
+  const bool second = !shape.second_pod_cidr.empty();
   std::string yaml = fmt::format(
       "ip_stack: {}\n{}"
       "vswitches:\n"
       "  - {{name: nodes, zone: cn-lab-a, cidr: 192.168.0.0/19{}}}\n"
       "  - {{name: pods, zone: cn-lab-a, cidr: {}{}}}\n"
+      "{}"
       "outside: [{{vswitch: nodes}}]\n"
       "cloud: {{attach_delay_ms: 100, detach_delay_ms: 50, nic_delay_ms: 20}}\n"
       "eni_conf: {}\n"
       "nodes:\n",
       shape.ip_stack, v6 ? "vpc_ipv6_cidr: 'fd00:1::/56'\n" : "",
       v6 ? ", ipv6_cidr: 'fd00:1:0:1::/64'" : "", shape.pod_cidr,
-      v6 ? ", ipv6_cidr: 'fd00:1:0:2::/64'" : "", shape.eni_conf);
+      v6 ? ", ipv6_cidr: 'fd00:1:0:2::/64'" : "",
+      second ? fmt::format("  - {{name: pods2, zone: cn-lab-a, cidr: {}{}}}\n",
+                           shape.second_pod_cidr, v6 ? ", ipv6_cidr: 'fd00:1:0:3::/64'" : "")
+             : "",
+      shape.eni_conf);
   for (std::size_t i = 1; i <= shape.nodes; ++i) {
     yaml += fmt::format(
-        "  - {{name: node-{}, instance_type: {}, vswitch: nodes, pod_vswitches: [pods], pods: "
-        "{}}}\n",
-        i, shape.instance_type, shape.pods);
+        "  - {{name: node-{}, instance_type: {}, vswitch: nodes, pod_vswitches: [pods{}], "
+        "pods: {}}}\n",
+        i, shape.instance_type, second ? ", pods2" : "", shape.pods);
   }
   return yaml;
 }
@@ -127,6 +133,28 @@ std::string Cluster::on_node(const std::string& node, const std::string& script)
   INFO(done->err);
   CHECK(done->exit_code == 0);
   return std::string(trimmed(done->out));
+}
+
+lab::Completed Cluster::plugin(const std::string& node, const PluginCall& call) {
+  std::string config = R"({"cniVersion":"1.1.0","name":"terway","type":"terway")";
+  if (!call.config.empty()) config += "," + call.config.substr(1);
+  if (call.config.empty()) config += "}";
+  std::vector<std::string> argv = {"/usr/bin/env", "CNI_COMMAND=" + call.command,
+                                   "CNI_PATH=/opt/cni/bin"};
+  if (call.command != "GC" && call.command != "STATUS") {
+    argv.push_back("CNI_CONTAINERID=" + call.container_id);
+    argv.push_back("CNI_IFNAME=" + call.ifname);
+    argv.push_back("CNI_NETNS=" + call.netns);
+    const std::size_t slash = call.pod.find('/');
+    if (slash != std::string::npos) {
+      argv.push_back(fmt::format("CNI_ARGS=K8S_POD_NAMESPACE={};K8S_POD_NAME={}",
+                                 call.pod.substr(0, slash), call.pod.substr(slash + 1)));
+    }
+  }
+  argv.emplace_back("/opt/cni/bin/terway");
+  auto done = lab_->run_on_node(node, argv, config, std::chrono::seconds(120));
+  REQUIRE_MESSAGE(done.ok(), done.error().message());
+  return std::move(*done);
 }
 
 void Cluster::check_matrix() {

@@ -19,8 +19,19 @@ struct Shape {
   std::string instance_type = "ecs.g7.xlarge";
   std::string ip_stack = "ipv4";
   std::string pod_cidr = "192.168.32.0/19";
+  std::string second_pod_cidr;     // another vSwitch for pods
   std::string eni_conf = "{}";  // laid over the node's own
   std::string cloud = "{}";     // settings of vpcsim
+};
+
+// One run of the CNI plugin, as a runtime would do it.
+struct PluginCall {
+  std::string command;
+  std::string container_id;
+  std::string netns;  // a path inside the node
+  std::string ifname = "eth0";
+  std::string pod;     // "namespace/name": goes into CNI_ARGS
+  std::string config;  // keys laid over the network configuration: a JSON object
 };
 
 class Cluster {
@@ -48,6 +59,7 @@ class Cluster {
   void cloud_delete(const std::string& path);
   // A shell script inside the node; its output without trailing white space.
   std::string on_node(const std::string& node, const std::string& script);
+  lab::Completed plugin(const std::string& node, const PluginCall& call);
 
   // Every probe of the matrix gets through.
   void check_matrix();

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Traffic that comes by another address than a pod's own, and NICs that are not ours. An nftables
+// DNAT stands in for kube-proxy.
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "cloud/client.h"
+#include "fault.h"
+#include "kernel/netns.h"
+
+using namespace terway;
+using namespace terway::test;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+namespace {
+
+constexpr const char* kNode = "node-1";
+
+std::string address_of(const lab::PodOnNode& pod) {
+  return pod.sandbox.addresses.front().to_string();
+}
+
+// A shell command in the pod's namespace.
+std::string in_pod(Cluster& cluster, const lab::PodOnNode& pod, const std::string& command) {
+  return cluster.on_node(pod.node,
+                         fmt::format("nsenter --net={} {}", pod.sandbox.netns, command));
+}
+
+// "<name> <address it saw>", or what went wrong.
+std::string ask(Cluster& cluster, const std::string& from, const std::string& to,
+                lab::Protocol protocol) {
+  const auto source = cluster.lab().endpoint(from);
+  const auto target = lab::parse_target(fmt::format("{}/{}", to, to_string(protocol)));
+  REQUIRE(source.ok());
+  REQUIRE(target.ok());
+  const auto answer = lab::probe(source->netns_path, *target, seconds(5));
+  return answer.ok() ? answer->text : answer.error().message();
+}
+
+std::string own_address(Cluster& cluster, const std::string& of) {
+  const auto endpoint = cluster.lab().endpoint(of);
+  REQUIRE(endpoint.ok());
+  return endpoint->addresses.front().to_string();
+}
+
+int counted(Cluster& cluster, const std::string& netns_prefix) {
+  const std::string text =
+      cluster.on_node(kNode, netns_prefix + "nft -j list counters | "
+                             "grep -o '\"packets\": *[0-9]*' | grep -o '[0-9]*$' | head -1");
+  return text.empty() ? 0 : std::stoi(text);
+}
+
+// Makes an ENI as an operator would, and attaches it: its NIC is in the node then.
+std::string attach_foreign_eni(Cluster& cluster, const model::Tags& tags, std::string& mac) {
+  cluster.cloud_post("/access-keys", R"({"id":"operator","secret":"secret"})");
+  const auto inside = lab::Node::open({cluster.name(), kNode, cluster.lab().paths().run(),
+                                       cluster.lab().paths().disk(kNode)});
+  REQUIRE(inside.ok());
+  const auto netns = kernel::open_netns(inside->netns_path());
+  REQUIRE(netns.ok());
+  const auto there = kernel::InsideNetns::enter(netns->get());
+  REQUIRE(there.ok());
+  SystemClock clock;
+  cloud::FixedCredentials credentials({"operator", "secret", "", std::nullopt});
+  cloud::RateLimiter limiter(clock);
+  cloud::ClientSettings settings;
+  settings.ecs_url = cluster.lab().state().api_url;
+  settings.vpc_url = settings.ecs_url;
+  settings.region_id = "cn-lab";
+  settings.ca_path = cluster.lab().paths().cloud_ca();
+  cloud::Client client(settings, credentials, limiter, clock, Random(1));
+  cloud::CreateEni wish;
+  wish.vswitch_id = "vsw-pods";
+  wish.security_group_ids = {lab::kSecurityGroup};
+  wish.secondary_ipv4_count = 2;
+  wish.tags = tags;
+  const auto eni = client.create_network_interface(wish);
+  REQUIRE_MESSAGE(eni.ok(), eni.error().to_string());
+  const auto* machine = cluster.lab().state().find(kNode);
+  const auto attached = client.attach_network_interface(eni->id, machine->instance_id);
+  REQUIRE_MESSAGE(attached.ok(), attached.error().to_string());
+  mac = eni->mac.to_string();
+  return eni->id;
+}
+
+}  // namespace
+
+TEST_CASE("a NodePort's client reaches a pod on an ENI, whatever the reverse path filters say") {
+  Shape shape;
+  shape.nodes = 2;
+  shape.pods = 1;
+  Cluster cluster(shape);
+  const std::string client = own_address(cluster, "outside-1");
+  const std::string node = own_address(cluster, kNode);
+  cluster.on_node(
+      kNode, fmt::format("nft 'add table ip svc; add chain ip svc pre {{ type nat hook prerouting "
+                         "priority -100; }}; add rule ip svc pre ip daddr {} meta l4proto {{ tcp, "
+                         "udp }} th dport 30080 dnat to {}:8080'",
+                         node, own_address(cluster, "node-1-pod-1")));
+  for (const char* all : {"1", "2"}) {
+    for (const char* primary : {"1", "2"}) {
+      CAPTURE(all);
+      CAPTURE(primary);
+      cluster.on_node(kNode, fmt::format("echo {} >/proc/sys/net/ipv4/conf/all/rp_filter; "
+                                         "echo {} >/proc/sys/net/ipv4/conf/eth0/rp_filter",
+                                         all, primary));
+      for (const auto protocol : {lab::Protocol::Tcp, lab::Protocol::Udp}) {
+        CAPTURE(to_string(protocol));
+        CHECK(ask(cluster, "outside-1", node + ":30080", protocol) ==
+              "default/node-1-pod-1 " + client);
+      }
+      cluster.check_matrix();
+    }
+  }
+  cluster.check_audit();
+}
+
+TEST_CASE("a connection to an address of one ENI that is sent on to a pod of another returns") {
+  Shape shape;
+  shape.instance_type = "ecs.g7.large";  // 6 addresses an ENI
+  shape.pods = 7;
+  Cluster cluster(shape);
+  REQUIRE(enis_of(cluster).size() == 2);
+  const auto pods = cluster.ask<rpc::cli::Pods>(kNode, rpc::cli::kPodsPath).pods;
+  const auto& first = pods.front();
+  const auto other = std::find_if(pods.begin(), pods.end(),
+                                  [&](const auto& pod) { return pod.eni_id != first.eni_id; });
+  REQUIRE(other != pods.end());
+  cluster.on_node(
+      kNode, fmt::format("nft 'add table ip svc; add chain ip svc pre {{ type nat hook prerouting "
+                         "priority -100; }}; add rule ip svc pre ip daddr {} meta l4proto {{ tcp, "
+                         "udp }} th dport 9090 dnat to {}:8080'",
+                         first.addresses[0], other->addresses[0]));
+  const std::string expected =
+      fmt::format("default/{} {}", other->name, own_address(cluster, "outside-1"));
+  for (const auto protocol : {lab::Protocol::Tcp, lab::Protocol::Udp}) {
+    CHECK(ask(cluster, "outside-1", first.addresses[0] + ":9090", protocol) == expected);
+  }
+  cluster.check_matrix();
+  cluster.check_audit();
+}
+
+TEST_CASE("a SYN that is repeated after its pod was replaced never reaches who has the address now") {
+  Shape shape;
+  shape.eni_conf = R"({max_pool_size: 0, cool_down: "1s"})";
+  Cluster cluster(shape);
+  const auto client = cluster.add_pod("client");
+  const auto old = cluster.add_pod("old");
+  cluster.on_node(
+      kNode, fmt::format(
+                 "nft 'add table ip svc; add counter ip svc syns; "
+                 "add chain ip svc raw {{ type filter hook prerouting priority -300; }}; "
+                 "add rule ip svc raw ip daddr 10.96.0.9 tcp flags syn counter name syns; "
+                 "add chain ip svc pre {{ type nat hook prerouting priority -100; }}; "
+                 "add rule ip svc pre ip daddr 10.96.0.9 tcp dport 80 dnat to {}:8080'",
+                 address_of(old)));
+  const auto watch = [&](const lab::PodOnNode& pod, const char* verdict) {
+    in_pod(cluster, pod,
+           fmt::format("nft 'add table ip t; add counter ip t seen; add chain ip t in {{ type "
+                       "filter hook input priority 0; }}; add rule ip t in tcp dport 8080 counter "
+                       "name seen {}'",
+                       verdict));
+  };
+  const auto seen = [&](const lab::PodOnNode& pod) {
+    return counted(cluster, fmt::format("nsenter --net={} ", pod.sandbox.netns));
+  };
+  watch(old, "drop");
+  in_pod(cluster, client,
+         "setsid timeout 30 bash -c 'echo >/dev/tcp/10.96.0.9/80' >/dev/null 2>&1 &");
+  REQUIRE(eventually([&] { return seen(old) >= 1; }));
+  cluster.on_node(kNode, "nft flush chain ip svc pre");  // its endpoint is gone
+  cluster.delete_pod("old");
+  std::optional<lab::PodOnNode> heir;
+  REQUIRE(eventually([&] {
+    // The cloud gives the lowest free address: the old one, once it was given back.
+    SystemClock().sleep_for(milliseconds(1500));
+    heir = cluster.add_pod("heir");
+    if (address_of(*heir) == address_of(old)) return true;
+    cluster.delete_pod("heir");
+    return false;
+  }));
+  watch(*heir, "accept");
+  const int before = counted(cluster, "");
+  REQUIRE(eventually([&] { return counted(cluster, "") > before; }));
+  SystemClock().sleep_for(milliseconds(200));
+  CHECK(seen(*heir) == 0);
+  cluster.check_audit();
+}
+
+TEST_CASE("the node's own NIC is left as it was, and so are NICs that are not to be managed") {
+  Shape shape;
+  shape.pods = 2;
+  Cluster cluster(shape);
+  // The outside host has the same NIC and no daemon.
+  const std::string own =
+      "cd /proc/sys/net/ipv4/conf/eth0; grep . rp_filter arp_ignore arp_filter arp_announce "
+      "accept_local proxy_arp log_martians; cat /sys/class/net/eth0/mtu; "
+      "ip -br link show eth0 | awk '{print $1,$2,$4}'; ip route show table main | wc -l; "
+      "ip -4 addr show dev eth0 | grep -c inet";
+  CHECK(cluster.on_node(kNode, own) == cluster.on_node("outside-1", own));
+
+  // One that an operator has excluded by tag though it looks like ours, and one by its MAC.
+  const auto* machine = cluster.lab().state().find(kNode);
+  const model::Tags ours = {{"creator", "terway"},
+                            {"terway.aliyun.com/instance", machine->instance_id}};
+  model::Tags excluded = ours;
+  excluded["terway.alibabacloud.com/excluded"] = "true";
+  REQUIRE(cluster.lab().kill_daemon(kNode).ok());
+  for (const bool by_tag : {true, false}) {
+    CAPTURE(by_tag);
+    std::string mac;
+    const std::string eni = attach_foreign_eni(cluster, by_tag ? excluded : ours, mac);
+    if (!by_tag) {
+      cluster.on_node(kNode, fmt::format(R"(sed -i '0,/{{/s//{{"no_manage_macs":["{}"],/' )"
+                                         "/etc/eni/eni.json",
+                                         mac));
+    }
+    const std::string find_nic =
+        fmt::format("nic=$(ip -br link | grep -i {} | cut -d' ' -f1); ", mac);
+    REQUIRE(eventually([&] {
+      return cluster.on_node(kNode, find_nic + "echo $nic") != "";
+    }));
+    const std::string look =
+        find_nic +
+        "ip link show dev $nic; ip addr show dev $nic; ip route show table all dev $nic; "
+        "ip neigh show dev $nic; cd /proc/sys/net/ipv4/conf/$nic; "
+        "grep . rp_filter arp_ignore forwarding; "
+        "index=$(cat /sys/class/net/$nic/ifindex); ip rule | grep \"lookup $((1000+index))\"; "
+        "nft list table inet terway | grep \"\\\"$nic\\\"\"; true";
+    cluster.on_node(kNode, find_nic + "ip link set $nic up mtu 1400");
+    SystemClock().sleep_for(milliseconds(200));
+    const std::string before = cluster.on_node(kNode, look);
+    // Each start lists the ENIs anew: they are seen as often as it takes to believe it.
+    for (int i = 0; i < 3; ++i) {
+      REQUIRE(cluster.lab().start_daemon(kNode).ok());
+      const auto calls = calls_of(cluster, "DescribeNetworkInterfaces").total;
+      cluster.add_pod(fmt::format("p-{}-{}", by_tag, i));
+      CHECK(calls > 0);
+      SystemClock().sleep_for(milliseconds(300));
+      CHECK(cluster.on_node(kNode, look) == before);
+      for (const auto& known : cluster.ask<rpc::cli::Enis>(kNode, rpc::cli::kEnisPath).enis) {
+        CHECK(known.id != eni);
+      }
+      REQUIRE(cluster.lab().kill_daemon(kNode).ok());
+    }
+    bool attached = false;
+    for (const auto& there : enis_of(cluster)) attached |= there.id == eni;
+    CHECK(attached);
+  }
+  REQUIRE(cluster.lab().start_daemon(kNode).ok());
+  cluster.check_matrix();
+}
