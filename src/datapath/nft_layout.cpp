@@ -21,9 +21,11 @@ using namespace kernel::nft;
 
 constexpr std::int32_t kMangle =
     -150;  // NF_IP_PRI_MANGLE: connections are known, nothing is NATed yet
-constexpr std::int32_t kAfterDnat = -90;  // behind NF_IP_PRI_NAT_DST
-constexpr const char* kNicsMap = "nics";  // ifindex -> remember it
-constexpr const char* kEnisMap = "enis";  // ifindex -> refuse what is no pod's
+constexpr std::int32_t kFilter = 0;         // NF_IP_PRI_FILTER
+constexpr std::int32_t kAfterDnat = -90;    // behind NF_IP_PRI_NAT_DST
+constexpr const char* kNicsMap = "nics";    // ifindex -> remember it
+constexpr const char* kEnisMap = "enis";    // ifindex -> refuse what is no pod's
+constexpr const char* kExitsMap = "exits";  // ifindex -> drop what has not its mark
 constexpr const char* kReturnMap =
     "return_by";  // connection mark -> leave by, for forwarded replies
 constexpr const char* kOwnReturnMap = "own_return_by";  // the same, for replies of the node's own
@@ -34,6 +36,7 @@ std::vector<std::uint8_t> bytes_of(std::uint32_t value) {
   return bytes;
 }
 
+std::string only_by_chain(std::uint32_t mark) { return fmt::format("only_by_{:x}", mark); }
 std::string remember_chain(std::uint32_t mark) { return fmt::format("came_in_{:x}", mark); }
 
 Expression go(const char* chain) { return GiveVerdict{Verdict::Goto, chain}; }
@@ -108,6 +111,25 @@ Chain output(const NodeLayout& node) {
   return chain;
 }
 
+// Somebody may flush our rules or routes: until they are back, main's default route would send
+// pods' packets out of the primary NIC, where the VPC takes them for forged.
+Chain forward() {
+  Chain chain{"forward", {{"filter", NF_INET_FORWARD, kFilter}}, {}};
+  chain.rules.push_back(
+      {"pods leave by their own NIC or not at all",
+       {LoadMeta{NFT_META_IIFGROUP}, Bitwise{~(kPodGroup ^ kDyingGroup), 0},
+        Compare{true, bytes_of(kPodGroup)}, LoadMeta{NFT_META_OIF}, VerdictMap{kExitsMap}}});
+  return chain;
+}
+
+Chain only_by(const NodeLayout& node, std::uint32_t mark) {
+  return {only_by_chain(mark),
+          {},
+          {{"meant for another NIC",
+            {LoadMeta{NFT_META_MARK}, Bitwise{node.marks.mask(), 0}, Compare{false, bytes_of(mark)},
+             GiveVerdict{Verdict::Drop, {}}}}}};
+}
+
 Chain leave_by(const NodeLayout& node, std::uint32_t mark) {
   return {leave_chain(mark), {}, {set_mark(node, mark, "leave by this NIC")}};
 }
@@ -131,8 +153,10 @@ Table nft_table(const NodeLayout& node, const std::vector<NicLayout>& nics,
                 const std::vector<PodLayout>& pods) {
   Table table;
   table.name = kNftTable;
-  table.chains = {prerouting(node), from_pod(node), after_dnat(), only_to_pods(node), output(node)};
+  table.chains = {prerouting(node),   from_pod(node), after_dnat(),
+                  only_to_pods(node), forward(),      output(node)};
   Map nics_map{kNicsMap, KeyType::Interface, {}};
+  Map exits_map{kExitsMap, KeyType::Interface, {}};
   Map enis_map{kEnisMap, KeyType::Interface, {}};
   Map return_map{kReturnMap, KeyType::Mark, {}};
   Map own_return_map{kOwnReturnMap, KeyType::Mark, {}};
@@ -141,8 +165,10 @@ Table nft_table(const NodeLayout& node, const std::vector<NicLayout>& nics,
   for (const NicLayout& nic : nics) {
     table.chains.push_back(leave_by(node, nic.mark));
     table.chains.push_back(remember(node, nic.mark));
+    table.chains.push_back(only_by(node, nic.mark));
     const auto index = bytes_of(static_cast<std::uint32_t>(nic.ifindex));
     nics_map.elements.push_back({index, remember_chain(nic.mark)});
+    exits_map.elements.push_back({index, only_by_chain(nic.mark)});
     return_map.elements.push_back({bytes_of(nic.mark), leave_chain(nic.mark)});
     if (nic.primary) continue;
     enis_map.elements.push_back({index, "only_to_pods"});
@@ -154,7 +180,7 @@ Table nft_table(const NodeLayout& node, const std::vector<NicLayout>& nics,
       (address.is_v4() ? pods4 : pods6).elements.push_back(pod_element(address, pod.mark));
     }
   }
-  table.maps = {nics_map, enis_map, return_map, own_return_map, pods4, pods6};
+  table.maps = {nics_map, exits_map, enis_map, return_map, own_return_map, pods4, pods6};
   return table;
 }
 
