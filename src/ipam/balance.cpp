@@ -47,9 +47,10 @@ bool Ipam::State::slow(const Eni& eni, Instant now) {
   const bool brings =
       open.operation.kind == OperationKind::CreateEni || assigns(open.operation.kind);
   if (!brings) return false;
-  if (open.unsure && open.backoff.failures() >= 2) return true;
-  if (!open.in_flight) return false;
-  const Instant then = open.started + kSlowCall;
+  // The whole account is throttled: another call would be, too.
+  if (open.last_error && open.last_error->kind() == Error::Kind::Throttled) return false;
+  if (open.begun == Instant{}) return false;
+  const Instant then = open.begun + kSlowCall;
   if (now >= then) return true;
   alarm.at(then);
   return false;
@@ -108,13 +109,14 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
   return shelf;
 }
 
+// Of an ENI that was just created: is it needed no more? Those that are behind it do not count.
 bool Ipam::State::spare(const Eni& eni) const {
   std::uint32_t others = 0;
   for (const auto& [key, other] : enis.all()) {
-    if (&other == &eni || leaving(other.record.state) || other.missing || other.unwanted ||
-        other.stuck) {
-      continue;
-    }
+    const EniState state = other.record.state;
+    const bool behind = state == EniState::Creating || state == EniState::Created;
+    if (&other == &eni || behind || leaving(state)) continue;
+    if (other.missing || other.unwanted || other.stuck) continue;
     const Count idle = pool.stock(key).idle();
     others += pods_of(settings.stack, {idle.v4 + other.pending.v4, idle.v6 + other.pending.v6});
   }

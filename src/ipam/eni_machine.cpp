@@ -146,7 +146,16 @@ void Ipam::State::advance_enis(Instant now) {
   for (const std::string& key : ended) forget(key, now);
 }
 
+// As far as it gets without news.
 void Ipam::State::advance(Eni& eni, Instant now) {
+  EniState before;
+  do {
+    before = eni.record.state;
+    advance_once(eni, now);
+  } while (eni.record.state != before);
+}
+
+void Ipam::State::advance_once(Eni& eni, Instant now) {
   switch (eni.record.state) {
     case EniState::Creating:  // its operation is retried until the cloud has answered
     case EniState::Gone:
@@ -182,7 +191,6 @@ void Ipam::State::advance_attaching(Eni& eni, Instant now) {
   if (!cancel(eni)) return;
   fail(eni, fmt::format("attaching did not end within {} s", seconds(settings.operation_deadline)),
        now);
-  advance(eni, now);
 }
 
 void Ipam::State::advance_nic(Eni& eni, Instant now) {
@@ -192,10 +200,7 @@ void Ipam::State::advance_nic(Eni& eni, Instant now) {
   const std::string why =
       fmt::format("its NIC did not become ready within {} s{}{}", seconds(settings.nic_deadline),
                   eni.record.last_error.empty() ? "" : ", last: ", eni.record.last_error);
-  if (empty(eni) || (cancel(eni) && empty(eni))) {
-    fail(eni, why, now);
-    return advance(eni, now);
-  }
+  if (empty(eni) || (cancel(eni) && empty(eni))) return fail(eni, why, now);
   // Pods own addresses of it: it stays as it is, and bringing it up goes on.
   eni.nic_since = now;
   alarm.at(now + settings.nic_deadline);
@@ -213,7 +218,6 @@ void Ipam::State::advance_ready(Eni& eni, Instant now) {
     return;
   }
   enter(eni, EniState::Draining, now);
-  advance(eni, now);
 }
 
 void Ipam::State::advance_draining(Eni& eni, Instant now) {
@@ -230,7 +234,6 @@ void Ipam::State::advance_draining(Eni& eni, Instant now) {
            "its rules were not torn down in time; detaching it anyway");
   }
   enter(eni, EniState::Detaching, now);
-  advance(eni, now);
 }
 
 void Ipam::State::advance_detaching(Eni& eni, Instant now) {

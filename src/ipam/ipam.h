@@ -45,13 +45,15 @@ struct Settings {
   // Which ENIs that the journal does not know are ours. Never: the node's own NIC whatever the API
   // calls its type, trunk and member ENIs, one that carries any pair of `eni_tag_block_list` (or of
   // the built-in ones terway.alibabacloud.com/excluded=true and
-  // creator=alibabacloud-erdma-controller), or lacks any pair of `eni_tag_filter`.
+  // creator=alibabacloud-erdma-controller), lacks any pair of `eni_tag_filter`, or has one of
+  // `unmanaged_macs`.
   model::Tags
       owner_tags;  // an attached ENI that carries all of these is taken over; empty: none is
   model::Tags
       node_tags;  // one attached to nothing is ours if it carries these, too; empty: none is
   model::Tags eni_tag_filter;
   model::Tags eni_tag_block_list;
+  std::vector<net::Mac> unmanaged_macs;
   std::string node_eni_id;
   net::Mac node_mac;
   net::IpAddress node_address;

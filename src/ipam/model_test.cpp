@@ -37,17 +37,16 @@ class Life {
     node_.cloud.add_vswitch("vsw-b", "10.0.1.0/24", 4 + pick(20));
     faults_ = pick(40);
     node_.cloud.trouble = [this](const Operation& operation) { return trouble_for(operation); };
-    if (std::getenv("TERWAY_TRACE") != nullptr) {
-      node_.trace = [this](const Turn& turn) { print(turn); };
-    }
     node_.on_grant = [this](const Grant& grant) { check_grant(grant); };
   }
 
   // Empty if all went well.
   std::string live() {
+    node_.step();
     for (int step = 0; step < kSteps && failure_.empty(); ++step) {
       act();
       check_owners();
+      check_rest();
     }
     if (failure_.empty()) settle();
     return failure_;
@@ -260,6 +259,14 @@ class Life {
     }
   }
 
+  // Without news there is nothing more to do.
+  void check_rest() {
+    const Turn turn = node_.ipam->turn(node_.now);
+    if (!turn.changes.empty() || !turn.start.empty() || !turn.grants.empty()) {
+      fail("a turn without news does something");
+    }
+  }
+
   void check_journal() {
     const Snapshot written = node_.journal.snapshot();
     if (written.enis != node_.ipam->enis()) return fail("the journal's ENIs differ");
@@ -345,39 +352,6 @@ class Life {
     const std::uint32_t most = (node_.settings.max_pool_size + node_.settings.min_eni) * families;
     if (idle > most)
       return fail(fmt::format("{} idle addresses are kept, {} are enough", idle, most));
-  }
-
-  void print(const Turn& turn) const {
-    const double at = std::chrono::duration<double>(node_.now.time_since_epoch()).count() - 3600;
-    for (const EniRecord& eni : turn.changes.enis) {
-      fmt::print("{:9.3f} {} {} {} {}\n", at, eni.key.substr(0, 4), eni.eni_id,
-                 to_string(eni.state), eni.last_error);
-    }
-    for (const std::string& key : turn.changes.erased_enis) {
-      fmt::print("{:9.3f} {} erased\n", at, key.substr(0, 4));
-    }
-    for (const AddressRecord& record : turn.changes.addresses) {
-      fmt::print("{:9.3f} {} {} {} {}\n", at, record.address.to_string(), to_string(record.state),
-                 record.owner.container_id, record.pod.name);
-    }
-    for (const net::IpAddress& address : turn.changes.erased_addresses) {
-      fmt::print("{:9.3f} {} erased\n", at, address.to_string());
-    }
-    for (const Operation& operation : turn.start) {
-      fmt::print("{:9.3f} start {} {} {} {} {}+{} {}\n", at, operation.id,
-                 to_string(operation.kind), operation.eni_key.substr(0, 4), operation.vswitch_id,
-                 operation.ipv4_count, operation.ipv6_count, operation.addresses.size());
-    }
-    for (const Grant& grant : turn.grants) {
-      fmt::print("{:9.3f} grant {} {}\n", at, grant.key.container_id,
-                 grant.addresses.front().to_string());
-    }
-    for (const Refusal& refusal : turn.refusals) {
-      fmt::print("{:9.3f} refuse {} {}\n", at, refusal.key.container_id, refusal.error.to_string());
-    }
-    for (const Notice& notice : turn.notices) {
-      fmt::print("{:9.3f} notice {} {}\n", at, notice.subject, notice.message);
-    }
   }
 
   void fail(const std::string& what) {

@@ -68,6 +68,8 @@ bool Ipam::State::is_foreign(const model::Eni& seen) const {
       addresses_of(seen).contains(settings.node_address)) {
     return true;
   }
+  const auto& macs = settings.unmanaged_macs;
+  if (std::find(macs.begin(), macs.end(), seen.mac) != macs.end()) return true;
   return carries_any(seen.tags, built_in_block_list()) ||
          carries_any(seen.tags, settings.eni_tag_block_list) ||
          !carries_all(seen.tags, settings.eni_tag_filter);
@@ -107,7 +109,7 @@ void Ipam::State::learn_eni(Eni& eni, const model::Eni& seen, const Listing& lis
     const bool unwanted = is_foreign(seen);
     if (unwanted && !eni.unwanted) {
       notify(Notice::Kind::EniUnwanted, seen.id,
-             "it carries a tag that keeps our hands off: no new pods, and it is left alone when "
+             "a tag or its MAC keeps our hands off: no new pods, and it is left alone when "
              "the last one is gone");
     }
     eni.unwanted = unwanted;

@@ -65,6 +65,7 @@ void Operations::start_due(Instant now, std::vector<Operation>& start, Alarm& al
     }
     open.in_flight = true;
     open.started = now;
+    if (open.begun == Instant{}) open.begun = now;
     start.push_back(open.operation);
   }
 }

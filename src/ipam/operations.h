@@ -24,6 +24,7 @@ struct OpenOperation {
   Operation operation;
   bool in_flight = false;
   bool unsure = false;  // an attempt ended without a word from the cloud: it may have been done
+  Instant begun{};      // the first attempt (of this process)
   Instant started{};    // the latest attempt
   Backoff backoff{std::chrono::milliseconds(500), std::chrono::seconds(30)};
   std::optional<Error> last_error;

@@ -3,7 +3,10 @@
 // it says on a simulated cloud, brings NICs up, and hears of what comes back. Speaks the domain.
 #pragma once
 
+#include <fmt/core.h>
+
 #include <cstdint>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
@@ -64,7 +67,6 @@ class SimulatedNode {
   // Die at the next turn, after the journal was written and before anything was done.
   bool die_at_next_turn = false;
   std::function<void(const Grant&)> on_grant = [](const Grant&) {};
-  std::function<void(const Turn&)> trace;  // of every turn, for whoever looks into a failure
 
   std::map<model::AttachmentKey, Grant> granted;
   std::map<model::AttachmentKey, Error> refused;
@@ -107,7 +109,7 @@ class SimulatedNode {
     for (int round = 0; round < 100; ++round) {
       const Turn turn = ipam->turn(now);
       journal.apply(turn.changes);
-      if (trace) trace(turn);
+      if (tracing_) print_turn(turn);
       wake_at_ = turn.wake_at;
       notices.insert(notices.end(), turn.notices.begin(), turn.notices.end());
       if (die_at_next_turn) {
@@ -173,6 +175,40 @@ class SimulatedNode {
   }
   Ipam::Counts counts(net::Family family = net::Family::V4) const { return ipam->counts(family); }
 
+  // TERWAY_TRACE=1 shows each turn, for whoever looks into a failure.
+  void print_turn(const Turn& turn) const {
+    const double at = std::chrono::duration<double>(now.time_since_epoch()).count() - 3600;
+    for (const EniRecord& eni : turn.changes.enis) {
+      fmt::print("{:9.3f} {} {} {} {}\n", at, eni.key.substr(0, 4), eni.eni_id,
+                 to_string(eni.state), eni.last_error);
+    }
+    for (const std::string& key : turn.changes.erased_enis) {
+      fmt::print("{:9.3f} {} erased\n", at, key.substr(0, 4));
+    }
+    for (const AddressRecord& record : turn.changes.addresses) {
+      fmt::print("{:9.3f} {} {} {} {}\n", at, record.address.to_string(), to_string(record.state),
+                 record.owner.container_id, record.pod.name);
+    }
+    for (const net::IpAddress& address : turn.changes.erased_addresses) {
+      fmt::print("{:9.3f} {} erased\n", at, address.to_string());
+    }
+    for (const Operation& operation : turn.start) {
+      fmt::print("{:9.3f} start {} {} {} {} {}+{} {}\n", at, operation.id,
+                 to_string(operation.kind), operation.eni_key.substr(0, 4), operation.vswitch_id,
+                 operation.ipv4_count, operation.ipv6_count, operation.addresses.size());
+    }
+    for (const Grant& grant : turn.grants) {
+      fmt::print("{:9.3f} grant {} {}\n", at, grant.key.container_id,
+                 grant.addresses.front().to_string());
+    }
+    for (const Refusal& refusal : turn.refusals) {
+      fmt::print("{:9.3f} refuse {} {}\n", at, refusal.key.container_id, refusal.error.to_string());
+    }
+    for (const Notice& notice : turn.notices) {
+      fmt::print("{:9.3f} notice {} {}\n", at, notice.subject, notice.message);
+    }
+  }
+
  private:
   void boot() {
     ipam = std::make_unique<Ipam>(settings, limits, Random(seed_++));
@@ -180,6 +216,7 @@ class SimulatedNode {
     wake_at_ = now;
   }
 
+  const bool tracing_ = std::getenv("TERWAY_TRACE") != nullptr;
   std::uint64_t seed_;
   std::optional<Instant> wake_at_;
 };

@@ -72,6 +72,7 @@ struct Ipam::State {
       gone;  // deleted eni_ids, and until when listings may still show them
   void advance_enis(Instant now);
   void advance(Eni& eni, Instant now);
+  void advance_once(Eni& eni, Instant now);
   void advance_created(Eni& eni, Instant now);
   void advance_attaching(Eni& eni, Instant now);
   void advance_nic(Eni& eni, Instant now);
