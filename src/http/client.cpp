@@ -1,230 +1,298 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/client.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
+#include <openssl/ssl.h>
 #include <sys/un.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <optional>
+#include <stdexcept>
+#include <utility>
+#include <variant>
+#include <vector>
 
-#include "base/fd.h"
-#include "http/reader.h"
-#include "http/stream.h"
+#include "http/url.h"
+#include "http/wire.h"
+#include "net/address.h"
 
 namespace terway::http {
 namespace {
 
+using Steady = std::chrono::steady_clock;
+using Incoming = wire::response_parser<wire::string_body>;
+
 // Shorter than servers keep an idle connection, so that a request seldom meets its end.
-constexpr Duration kMaxIdle = std::chrono::seconds(15);
+constexpr auto kMaxIdle = std::chrono::seconds(15);
 
-struct Target {
-  bool tls = false;
-  std::string host;  // as connected to; brackets of IPv6 removed
-  std::string port;
-  std::string host_header;
-};
+Error unavailable(std::string_view doing, const error_code& error) {
+  std::string why = error.message();
+  if (error == beast::error::timeout) why = "timed out";
+  if (error == wire::error::end_of_stream) why = "connection lost (closed before the answer)";
+  if (error == wire::error::partial_message) why = "connection lost (closed inside a message)";
+  return {Error::Kind::Unavailable, fmt::format("{}: {}", doing, why)};
+}
 
-Result<Target> parse_url(const std::string& url) {
-  const Error bad(Error::Kind::Invalid,
-                  fmt::format("endpoint \"{}\": not of the form http(s)://host[:port]", url));
-  std::string_view rest = url;
-  Target target;
-  if (rest.starts_with("https://")) {
-    target.tls = true;
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
+Result<asio::ssl::context> tls_context(const std::string& ca_path) {
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+  context.set_verify_mode(asio::ssl::verify_peer);
+  error_code error;
+  if (ca_path.empty()) {
+    context.set_default_verify_paths(error);
   } else {
-    return bad;
+    context.load_verify_file(ca_path, error);
   }
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  target.host_header = rest;
-  if (rest.starts_with('[')) {
-    const std::size_t bracket = rest.find(']');
-    if (bracket == std::string_view::npos) return bad;
-    target.host = rest.substr(1, bracket - 1);
-    rest.remove_prefix(bracket + 1);
-  } else {
-    const std::size_t colon = std::min(rest.find(':'), rest.size());
-    target.host = rest.substr(0, colon);
-    rest.remove_prefix(colon);
-  }
-  target.port = target.tls ? "443" : "80";
-  if (rest.starts_with(':')) {
-    target.port = rest.substr(1);
-    rest = {};
-  }
-  const bool digits = !target.port.empty() && target.port.size() <= 5 &&
-                      std::all_of(target.port.begin(), target.port.end(),
-                                  [](char c) { return c >= '0' && c <= '9'; });
-  if (!rest.empty() || target.host.empty() || !digits ||
-      target.host.find('/') != std::string::npos) {
-    return bad;
-  }
-  return target;
+  if (!error) return context;
+  return Error(Error::Kind::Invalid,
+               fmt::format("CA certificates {}: {}", ca_path, error.message()));
 }
 
-Result<> finish_connect(int fd, const sockaddr* address, socklen_t size, Instant deadline) {
-  if (::connect(fd, address, size) == 0) return Ok{};
-  if (errno != EINPROGRESS) {
-    return Error(Error::Kind::Unavailable, Error::from_errno(errno, "connect").message());
+// In the calling thread: getaddrinfo(3) has no deadline, and asks in this network namespace.
+Result<std::vector<Protocol::endpoint>> resolve(asio::io_context& io, const Url& url) {
+  error_code error;
+  asio::ip::tcp::resolver resolver(io);
+  std::vector<Protocol::endpoint> endpoints;
+  for (const auto& entry :
+       resolver.resolve(url.host, url.port, asio::ip::tcp::resolver::address_configured, error)) {
+    endpoints.emplace_back(entry.endpoint());
   }
-  while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now());
-    if (left.count() <= 0) return Error(Error::Kind::Unavailable, "connect: timed out");
-    pollfd waiting = {fd, POLLOUT, 0};
-    if (::poll(&waiting, 1, static_cast<int>(left.count())) > 0) break;
-  }
-  int error = 0;
-  socklen_t length = sizeof error;
-  ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-  if (error == 0) return Ok{};
-  return Error(Error::Kind::Unavailable, Error::from_errno(error, "connect").message());
-}
-
-Result<UniqueFd> connect_unix(const std::string& path, Instant deadline) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return Error(Error::Kind::Invalid, fmt::format("unix socket {}: the path is too long", path));
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return Error::from_errno(errno, "socket");
-  TRY_WITHIN(path, finish_connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                                  sizeof address, deadline));
-  return fd;
-}
-
-Result<UniqueFd> connect_tcp(const Target& target, Instant deadline) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  if (const int error = ::getaddrinfo(target.host.c_str(), target.port.c_str(), &hints, &found)) {
-    return Error(Error::Kind::Unavailable,
-                 fmt::format("resolve {}: {}", target.host, ::gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, ::freeaddrinfo);
-  std::optional<Error> last;
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    UniqueFd fd(::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) {
-      last = Error::from_errno(errno, "socket");
-      continue;
-    }
-    auto connected = finish_connect(fd.get(), at->ai_addr, at->ai_addrlen, deadline);
-    if (connected.ok()) {
-      const int on = 1;
-      ::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      return fd;
-    }
-    last = connected.take_error();
-  }
-  if (!last) last = Error(Error::Kind::Unavailable, "no address");
-  return std::move(*last).within(target.host + ":" + target.port);
+  if (error) return unavailable("resolve " + url.host, error);
+  return endpoints;
 }
 
 struct Connection {
-  std::unique_ptr<SocketStream> socket;
-  std::unique_ptr<Stream> tls;  // null where plain; dies before the socket
-  std::unique_ptr<Reader> reader;
-  Instant last_use{};
+  std::variant<PlainStream, TlsStream> stream;
+  beast::flat_buffer buffer;
+  Steady::time_point last_use{};
 
-  Stream& stream() { return tls ? *tls : *socket; }
+  PlainStream& socket() {
+    return std::visit([](auto& any) -> PlainStream& { return beast::get_lowest_layer(any); },
+                      stream);
+  }
 };
 
 // RFC 9110 9.2.2: may be sent again when it is unknown whether it was carried out.
 bool idempotent(std::string_view method) { return method != "POST" && method != "PATCH"; }
 
+std::string encode(const Request& request, const std::string& host_header) {
+  wire::request<wire::empty_body> head;
+  head.version(11);
+  head.method_string(one_line(request.method));
+  head.target(target_of(request));
+  if (!request.headers.contains("Host")) head.set(wire::field::host, host_header);
+  set_headers(head, request.headers);
+  const std::string& method = request.method;
+  if (!request.body.empty() || method == "POST" || method == "PUT" || method == "PATCH") {
+    head.content_length(request.body.size());
+  }
+  return text_of(head, request.body);
+}
+
 }  // namespace
 
 struct Client::State {
-  Endpoint endpoint;
-  Target target;  // valid once resolved
-  bool resolved = false;
-  std::shared_ptr<TlsContext> tls;
-  std::unique_ptr<Connection> connection;
+  explicit State(Endpoint given) : endpoint(std::move(given)) {}
 
-  Result<> resolve() {
-    if (resolved) return Ok{};
-    if (!endpoint.unix_path.empty()) {
-      target.host_header = "localhost";
-    } else {
-      target = TRY(parse_url(endpoint.url));
-      if (target.tls) tls = TRY(TlsContext::for_client(endpoint.ca_path));
-    }
-    resolved = true;
-    return Ok{};
+  Result<Response> send(const Request& request);
+
+  // Runs one asynchronous operation to its end, here.
+  template <class Start>
+  error_code finish(Start start) {
+    error_code result;
+    start([&result](const error_code& error, std::size_t = 0) { result = error; });
+    io->restart();
+    io->run();
+    return result;
   }
 
-  Result<> connect(Instant deadline) {
-    deadline = std::min(deadline, now() + endpoint.connect_timeout);
-    UniqueFd fd = endpoint.unix_path.empty() ? TRY(connect_tcp(target, deadline))
-                                             : TRY(connect_unix(endpoint.unix_path, deadline));
-    auto fresh = std::make_unique<Connection>();
-    fresh->socket = std::make_unique<SocketStream>(std::move(fd));
-    if (target.tls) {
-      fresh->tls = TRY_WITHIN(endpoint.url, tls->connect(*fresh->socket, target.host, deadline));
-    }
-    fresh->reader = std::make_unique<Reader>(fresh->stream());
-    connection = std::move(fresh);
-    return Ok{};
-  }
+  Result<> prepare();
+  Result<PlainStream> connect_to(const Protocol::endpoint& address, Steady::time_point deadline);
+  Result<PlainStream> connect_tcp(Steady::time_point deadline);
+  Result<TlsStream> handshake(PlainStream socket, Steady::time_point deadline);
+  Result<> connect(Steady::time_point deadline);
+  bool reusable();
+  // `started`: anything of an answer has come.
+  Result<Response> exchange(const std::string& text, bool is_head, Steady::time_point deadline,
+                            bool& started);
 
-  // Anything that came unasked can only be the peer's goodbye.
-  bool reusable() const {
-    return connection && now() - connection->last_use <= kMaxIdle && connection->socket->idle();
-  }
-
-  Result<Response> exchange(const std::string& bytes, std::string_view method, Instant deadline) {
-    TRY_WITHIN("send", connection->stream().write(bytes, deadline));
-    return connection->reader->read_response(method, deadline);
-  }
+  const Endpoint endpoint;
+  Url url;
+  bool prepared = false;
+  std::optional<asio::io_context> io;  // with `tls` and `url`, from prepare() on
+  std::optional<asio::ssl::context> tls;
+  std::optional<Connection> connection;
 };
 
-Client::Client(Endpoint endpoint) : state_(std::make_unique<State>()) {
-  state_->endpoint = std::move(endpoint);
+Result<> Client::State::prepare() {
+  if (prepared) return Ok{};
+  if (!endpoint.unix_path.empty()) {
+    if (endpoint.unix_path.size() >= sizeof(sockaddr_un::sun_path)) {
+      return Error(Error::Kind::Invalid,
+                   fmt::format("unix socket {}: the path is too long", endpoint.unix_path));
+    }
+    url.host_header = "localhost";
+  } else {
+    url = TRY(Url::parse(endpoint.url));
+    if (url.tls) tls = TRY(tls_context(endpoint.ca_path));
+  }
+  io.emplace(1);
+  prepared = true;
+  return Ok{};
 }
+
+Result<PlainStream> Client::State::connect_to(const Protocol::endpoint& address,
+                                              Steady::time_point deadline) {
+  PlainStream stream(*io);
+  error_code error;
+  stream.socket().open(address.protocol(), error);
+  if (error) return Error::from_errno(error.value(), "socket");
+  close_on_exec(stream.socket().native_handle());
+  stream.expires_at(deadline);
+  error = finish([&](auto done) { stream.async_connect(address, done); });
+  if (error) return unavailable("connect", error);
+  return stream;
+}
+
+Result<PlainStream> Client::State::connect_tcp(Steady::time_point deadline) {
+  const auto addresses = TRY(resolve(*io, url));
+  Error last(Error::Kind::Unavailable, "no address");
+  for (const auto& address : addresses) {
+    auto connected = connect_to(address, deadline);
+    if (connected.ok()) {
+      // Fails where the peer has gone already, and then writing says so.
+      error_code ignored;
+      connected->socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+      return connected;
+    }
+    last = connected.take_error();
+  }
+  return std::move(last).within(url.host + ":" + url.port);
+}
+
+Result<TlsStream> Client::State::handshake(PlainStream socket, Steady::time_point deadline) {
+  TlsStream stream(std::move(socket), *tls);
+  SSL* const ssl = stream.native_handle();
+  if (net::IpAddress::parse(url.host)) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), url.host.c_str());
+  } else {
+    SSL_set_tlsext_host_name(ssl, url.host.c_str());
+    SSL_set1_host(ssl, url.host.c_str());
+  }
+  beast::get_lowest_layer(stream).expires_at(deadline);
+  const error_code error =
+      finish([&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
+  if (!error) return stream;
+  if (const long verdict = SSL_get_verify_result(ssl); verdict != X509_V_OK) {
+    return Error(Error::Kind::Denied,
+                 fmt::format("the certificate of {} is not trusted: {}", url.host,
+                             X509_verify_cert_error_string(verdict)));
+  }
+  return unavailable("TLS handshake", error);
+}
+
+Result<> Client::State::connect(Steady::time_point deadline) {
+  deadline = std::min(deadline, Steady::now() + endpoint.connect_timeout);
+  const std::string& path = endpoint.unix_path;
+  PlainStream socket =
+      path.empty()
+          ? TRY(connect_tcp(deadline))
+          : TRY_WITHIN(path, connect_to(asio::local::stream_protocol::endpoint(path), deadline));
+  if (url.tls) {
+    connection.emplace(
+        Connection{TRY_WITHIN(endpoint.url, handshake(std::move(socket), deadline)), {}, {}});
+  } else {
+    connection.emplace(Connection{std::move(socket), {}, {}});
+  }
+  connection->buffer.reserve(kReadBuffer);
+  return Ok{};
+}
+
+// Anything that came unasked can only be the peer's goodbye.
+bool Client::State::reusable() {
+  if (!connection || Steady::now() - connection->last_use > kMaxIdle) return false;
+  auto& socket = connection->socket().socket();
+  error_code error;
+  socket.non_blocking(true, error);
+  char byte = 0;
+  if (!error) socket.receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
+  return connection->buffer.size() == 0 && error == asio::error::would_block;
+}
+
+Result<Response> Client::State::exchange(const std::string& text, bool is_head,
+                                         Steady::time_point deadline, bool& started) {
+  connection->socket().expires_at(deadline);
+  error_code error = std::visit(
+      [&](auto& stream) {
+        return finish([&](auto done) { asio::async_write(stream, asio::buffer(text), done); });
+      },
+      connection->stream);
+  if (error) return unavailable("send", error);
+  while (true) {
+    Incoming parser;
+    parser.header_limit(kMaxHead);
+    parser.body_limit(kMaxResponseBody);
+    parser.skip(is_head);
+    error = std::visit(
+        [&](auto& stream) {
+          return finish(
+              [&](auto done) { wire::async_read(stream, connection->buffer, parser, done); });
+        },
+        connection->stream);
+    started = started || parser.got_some();
+    if (malformed(error)) {
+      return Error(Error::Kind::Invalid, "malformed HTTP: " + error.message());
+    }
+    if (error) return unavailable("receive", error);
+    const auto status = parser.get().result_int();
+    if (status == 101) return Error(Error::Kind::Invalid, "an upgrade that nobody asked for");
+    if (status < 200) continue;
+    const bool keep = parser.keep_alive();
+    auto received = parser.release();
+    Response response{static_cast<int>(status), headers_of(received), std::move(received.body())};
+    connection->last_use = Steady::now();
+    if (!keep) connection.reset();
+    return response;
+  }
+}
+
+Result<Response> Client::State::send(const Request& request) {
+  const auto deadline = Steady::now() + endpoint.total_timeout;
+  TRY(prepare());
+  const std::string text = encode(request, url.host_header);
+  bool reused = reusable();
+  while (true) {
+    if (!reused) {
+      connection.reset();
+      TRY(connect(deadline));
+    }
+    bool started = false;
+    auto response = exchange(text, request.method == "HEAD", deadline, started);
+    if (response.ok()) return response;
+    connection.reset();
+    // A kept connection that the server had closed meanwhile.
+    if (!reused || started || !idempotent(request.method) || Steady::now() >= deadline) {
+      return response.take_error().within(endpoint.unix_path.empty() ? endpoint.url
+                                                                     : endpoint.unix_path);
+    }
+    reused = false;
+  }
+}
+
+Client::Client(Endpoint endpoint) : state_(std::make_unique<State>(std::move(endpoint))) {}
 Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
 Result<Response> Client::send(const Request& request) {
-  State& state = *state_;
-  const Instant deadline = now() + state.endpoint.total_timeout;
-  TRY(state.resolve());
-  Request completed = request;
-  completed.headers.try_emplace("Host", state.target.host_header);
-  const std::string bytes = serialize(completed);
-  bool reused = state.reusable();
-  while (true) {
-    if (!reused) {
-      state.connection.reset();
-      TRY(state.connect(deadline));
-    }
-    auto response = state.exchange(bytes, request.method, deadline);
-    if (response.ok()) {
-      state.connection->last_use = now();
-      if (!state.connection->reader->keep_alive()) state.connection.reset();
-      return response;
-    }
-    // A kept connection that the server had closed meanwhile.
-    const bool again = reused && idempotent(request.method) &&
-                       !state.connection->reader->started() && now() < deadline;
-    state.connection.reset();
-    if (!again) {
-      return response.take_error().within(
-          state.endpoint.unix_path.empty() ? state.endpoint.url : state.endpoint.unix_path);
-    }
-    reused = false;
+  // What Boost has no other way to tell.
+  try {
+    return state_->send(request);
+  } catch (const std::length_error& error) {  // a header of 64 KiB
+    return Error(Error::Kind::Invalid, error.what());
+  } catch (const std::exception& error) {  // no descriptor left for epoll or a timer
+    state_ = std::make_unique<State>(state_->endpoint);
+    return Error(Error::Kind::Unavailable, error.what());
   }
 }
 

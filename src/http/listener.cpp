@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/listener.h"
 
-#include <arpa/inet.h>
 #include <fmt/core.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-
-#include "net/address.h"
 
 namespace terway::http {
 namespace {
 
+using Unix = asio::local::stream_protocol;
+
 constexpr int kBacklog = 256;
 
-Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
+Result<> remove_stale(asio::io_context& io, const std::string& path) {
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return Ok{};
@@ -29,10 +25,14 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
     return Error(Error::Kind::Exists,
                  fmt::format("unix socket {}: something that is no socket is there", path));
   }
-  UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!probe) return Error::from_errno(errno, "socket");
-  if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-      errno != ECONNREFUSED) {
+  Unix::socket probe(io);
+  error_code error;
+  probe.open(Unix(), error);
+  // A full queue of a live server is to answer at once, too.
+  if (!error) probe.non_blocking(true, error);
+  if (error) return Error::from_errno(error.value(), "socket");
+  probe.connect(Unix::endpoint(path), error);
+  if (error != asio::error::connection_refused) {
     return Error(Error::Kind::Exists,
                  fmt::format("unix socket {}: another process listens on it", path));
   }
@@ -42,67 +42,50 @@ Result<> remove_stale(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-Result<UniqueFd> listen_tcp(const std::string& address, std::uint16_t port) {
-  const auto parsed = net::IpAddress::parse(address);
-  if (!parsed) {
+Result<Acceptor> listen_tcp(asio::io_context& io, const std::string& address, std::uint16_t port) {
+  error_code error;
+  const auto parsed = asio::ip::make_address(address, error);
+  if (error) {
     return Error(Error::Kind::Invalid, fmt::format("listen on \"{}\": not an IP address", address));
   }
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  if (parsed->is_v4()) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    v4->sin_addr.s_addr = htonl(parsed->v4());
-    size = sizeof *v4;
-  } else {
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(port);
-    std::memcpy(&v6->sin6_addr, parsed->bytes.data(), 16);
-    size = sizeof *v6;
+  const asio::ip::tcp::endpoint endpoint(parsed, port);
+  Acceptor acceptor(io);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) {
+    close_on_exec(acceptor.native_handle());
+    acceptor.set_option(Acceptor::reuse_address(true), error);
   }
-  const std::string where = fmt::format("listen on {} port {}", address, port);
-  UniqueFd fd(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return Error::from_errno(errno, where);
-  const int on = 1;
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 ||
-      ::listen(fd.get(), kBacklog) != 0) {
-    return Error::from_errno(errno, where);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(kBacklog, error);
+  if (error) {
+    return Error::from_errno(error.value(), fmt::format("listen on {} port {}", address, port));
   }
-  return fd;
+  return acceptor;
 }
 
-std::uint16_t port_of(int listening_fd) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  if (::getsockname(listening_fd, reinterpret_cast<sockaddr*>(&storage), &size) != 0) return 0;
-  if (storage.ss_family == AF_INET) {
-    return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
-  }
-  return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
-}
-
-Result<UniqueFd> listen_unix(const std::string& path, unsigned mode) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
+Result<Acceptor> listen_unix(asio::io_context& io, const std::string& path, unsigned mode) {
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
     return Error(Error::Kind::Invalid, fmt::format("unix socket {}: the path is too long", path));
   }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  TRY(remove_stale(path, address));
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd) return Error::from_errno(errno, "socket");
+  TRY(remove_stale(io, path));
+  Acceptor acceptor(io);
+  error_code error;
+  acceptor.open(Unix(), error);
+  if (error) return Error::from_errno(error.value(), "socket");
+  close_on_exec(acceptor.native_handle());
+  const auto failed = [&path](int error_number) {
+    return Error::from_errno(error_number, "unix socket " + path);
+  };
   // bind(2) gives the file the mode of the socket's own inode, less the umask (net/unix/af_unix.c,
   // unix_bind_bsd): so there is no moment in which others could connect. The chmod afterwards only
   // gives back what the umask took.
-  if (::fchmod(fd.get(), mode) != 0 ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::chmod(path.c_str(), mode) != 0 || ::listen(fd.get(), kBacklog) != 0) {
-    return Error::from_errno(errno, "unix socket " + path);
-  }
-  return fd;
+  if (::fchmod(acceptor.native_handle(), mode) != 0) return failed(errno);
+  acceptor.bind(Unix::endpoint(path), error);
+  if (error) return failed(error.value());
+  if (::chmod(path.c_str(), mode) != 0) return failed(errno);
+  acceptor.listen(kBacklog, error);
+  if (error) return failed(error.value());
+  return acceptor;
 }
 
 }  // namespace terway::http
