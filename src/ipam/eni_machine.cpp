@@ -267,8 +267,12 @@ bool Ipam::State::wants_tear_down(const Eni& eni) const {
 
 void Ipam::State::list_kernel_work(Instant now, Turn& turn) {
   for (auto& [key, eni] : enis.all()) {
-    if (wants_tear_down(eni)) turn.tear_down.push_back(eni.record.eni_id);
-    if (!in_bring_up(eni) || eni.missing || eni.unwanted) continue;
+    const bool given_up = eni.nic_awaited && (eni.record.state == EniState::Detaching ||
+                                              eni.record.state == EniState::Deleting);
+    if (given_up || wants_tear_down(eni)) turn.tear_down.push_back(eni.record.eni_id);
+    // The NIC itself tells of the end of attaching sooner than the next lookup would.
+    eni.nic_awaited = eni.record.state == EniState::Attaching && eni.accepted;
+    if ((!in_bring_up(eni) && !eni.nic_awaited) || eni.missing || eni.unwanted) continue;
     if (eni.nic.over(now)) {
       turn.bring_up.push_back(eni.record);
     } else {
@@ -343,7 +347,10 @@ void Ipam::State::nic_failed(Eni& eni, const std::string& why, Instant now) {
     enter(eni, EniState::NicSeen, now);
     eni.nic_since = now;
   }
-  if (!in_bring_up(eni)) return;
+  if (!in_bring_up(eni)) {
+    if (eni.nic_awaited) eni.nic.fail(now, random);
+    return;
+  }
   enis.changed(eni);
   eni.nic_confirmed = false;
   ++eni.record.failures;

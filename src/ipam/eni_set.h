@@ -32,6 +32,7 @@ struct Eni {
   std::optional<std::uint64_t> lookup;     // at most one DescribeEni
   Count pending;                           // addresses that the open Create or Assign will bring
   bool accepted = false;                   // Attaching, Detaching: the cloud took the order
+  bool nic_awaited = false;                // Attaching, and the kernel is watched for its NIC
   bool doubt = false;                      // look it up until that settles whether it exists
   std::uint8_t not_found = 0;              // lookups, in a row, that did not find it
 

@@ -303,6 +303,20 @@ TEST_CASE("an attachment that never ends is given up, and another ENI is tried")
   CHECK(node.count(Notice::Kind::EniFailed) >= 1);
 }
 
+TEST_CASE("the kernel is watched for the NIC of an ENI that attaches, until that is given up") {
+  Node node;
+  node.cloud.attaching_ends = false;
+  node.add("a", minutes(10));
+  node.run_for(seconds(10));
+  const Turn turn = node.ipam->turn(node.now);
+  REQUIRE(turn.bring_up.size() == 1);
+  CHECK(turn.bring_up.front().state == EniState::Attaching);
+  node.run_for(node.settings.operation_deadline);
+  for (const EniRecord& eni : node.ipam->turn(node.now).bring_up) {
+    CHECK(eni.eni_id != turn.bring_up.front().eni_id);
+  }
+}
+
 TEST_CASE("a NIC that never appears, or a gateway that never answers, costs that ENI") {
   for (const bool appears : {false, true}) {
     Node node;
