@@ -121,11 +121,11 @@ bool DatapathThread::wait() {
                     [](const pollfd& entry) { return entry.revents != 0; })) {
       auto changed = datapath_->drain_events();
       // Events that were lost count as a change.
-      if ((!changed.ok() || *changed) && !dirty_) {
+      if (!changed.ok() || *changed) {
+        if (!dirty_) dirty_since_ = clock_.now();
         dirty_ = true;
-        dirty_since_ = clock_.now();
+        for (auto& [key, rising] : rising_) rising.next_try = clock_.now();
       }
-      for (auto& [key, rising] : rising_) rising.next_try = clock_.now();
     }
   }
   return !orders_.closed();
@@ -307,6 +307,7 @@ void DatapathThread::heal() {
   next_resync_ = now + kResyncEvery;
   datapath::Desired desired;
   for (const auto& [id, plan] : enis_) desired.enis.push_back(plan);
+  for (const auto& [key, rising] : rising_) desired.enis.push_back(rising.plan);
   for (const auto& [key, plan] : pods_) desired.pods.push_back(plan);
   auto drift = datapath_->resync(desired, authoritative_);
   if (!drift.ok()) {
