@@ -60,9 +60,30 @@ Result<> check_host_side(Datapath::State& state, const WiredPod& pod, kernel::Li
   return check_routes(state.route, routes, state.node.pods_table, "on the node");
 }
 
+// The rules that lead to the pods' table, and to that of the pod's ENI.
+Result<> check_rules(Datapath::State& state, const std::string& eni_id, std::uint32_t mark) {
+  std::vector<kernel::Rule> wanted = node_rules(state.node);
+  const NicLayout nic{state.nics.at(eni_id).link.ifindex, mark, false, {}, {}};
+  for (kernel::Rule& rule : nic_rules(state.node, nic)) wanted.push_back(std::move(rule));
+  std::vector<kernel::Rule> there;
+  for (const net::Family family : {net::Family::V4, net::Family::V6}) {
+    if (!state.enabled(family)) continue;
+    for (auto& rule : TRY(kernel::list_rules(state.route, family))) {
+      there.push_back(std::move(rule));
+    }
+  }
+  for (const kernel::Rule& rule : wanted) {
+    if (std::find(there.begin(), there.end(), rule) == there.end()) {
+      return wrong(fmt::format("on the node: no rule {}", rule.to_string()));
+    }
+  }
+  return Ok{};
+}
+
 Result<> check_mark(Datapath::State& state, const WiredPod& pod) {
   const std::uint32_t mark = state.mark_of_eni(pod.plan.eni_id);
   if (mark == 0) return wrong(fmt::format("ENI {} has no NIC", pod.plan.eni_id));
+  TRY(check_rules(state, pod.plan.eni_id, mark));
   const auto table = TRY(kernel::nft::read_table(state.netfilter, std::string(kNftTable)));
   for (const net::IpAddress& address : pod.plan.addresses) {
     const auto element = pod_element(address, mark);
