@@ -66,6 +66,7 @@ ipam::Settings ipam_settings(const config::Config& config, const Identity& ident
   if (identity.known()) settings.node_tags = node_tags(identity);
   settings.eni_tag_filter = config.eni_tag_filter;
   settings.eni_tag_block_list = config.eni_tag_block_list;
+  settings.unmanaged_macs = config.no_manage_macs;
   settings.node_eni_id = identity.instance.primary_eni_id;
   settings.node_mac = identity.mac;
   settings.node_address = identity.instance.primary_address;
