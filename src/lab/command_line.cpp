@@ -178,9 +178,9 @@ Error become_vpcsim(const Options& options, const std::vector<std::string>& argu
   const auto programs = Programs::find();
   if (!programs.ok()) return Error(programs.error());
   const std::string program = programs->path("vpcsim").native();
-  std::vector<std::string> all = {program, "fault", "--admin",
-                                  lab->paths().admin_socket().native()};
+  std::vector<std::string> all = {program, "--socket", lab->paths().admin_socket().native()};
   if (options.json) all.emplace_back("--json");
+  all.emplace_back("fault");
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& argument : all) argv.push_back(argument.data());
@@ -272,10 +272,12 @@ void add_lab_commands(CLI::App& app, Call& call) {
         std::chrono::duration_cast<Duration>(std::chrono::duration<double>(call.timeout_s))));
   });
   command->add_option("--timeout", call.timeout_s, "seconds a probe may take");
-  command = subcommand(app, call, "fault", "make faults in the cloud: add, list, clear (vpcsim)",
-                       [&call] { return fail(become_vpcsim(call.options, call.words)); });
-  command->add_option("words", call.words, "what `vpcsim fault` takes");
-  command->allow_extras()->prefix_command();
+  CLI::App* fault =
+      app.add_subcommand("fault", "make faults in the cloud: add, list, clear (vpcsim)");
+  // Whatever follows is vpcsim's.
+  fault->allow_extras()->prefix_command()->fallthrough(false);
+  fault->callback(
+      [&call, fault] { call.status = fail(become_vpcsim(call.options, fault->remaining())); });
 }
 
 void add_pod_commands(CLI::App& app, Call& call) {
