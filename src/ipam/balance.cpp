@@ -81,7 +81,7 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
   const Stock& stock = pool.stock(eni.record.key);
   const EniState state = eni.record.state;
   const std::uint32_t allowance = vswitches.allowance(eni.record.vswitch_id);
-  const bool may_grow = allowance > 0 && eni.assign.over(now);
+  const bool may_grow = eni.assign.over(now);
   Shelf shelf;
   shelf.ready = serves(eni);
   for (const net::Family family : kFamilies) {
@@ -101,6 +101,7 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
     --shelf.releasable.v4;
   }
   shelf.held = stock.held();
+  shelf.growing = eni.pending.v4 + eni.pending.v6 > 0;
   const bool attached =
       state == EniState::Attached || state == EniState::NicSeen || state == EniState::Ready;
   shelf.can_assign = attached && !eni.operation && may_grow;
@@ -126,27 +127,45 @@ bool Ipam::State::spare(const Eni& eni) const {
 }
 
 bool Ipam::State::balance(Instant now, Turn& turn) {
-  shortage.clear();
-  relief_expected = false;
-  Shelves on = shelve(now);
-  const std::int64_t wanted = std::int64_t{asks.size()} + settings.min_pool_size;
-  const std::size_t before = operations.open().size();
-  if (on.pods < wanted) {
+  bool begun = false;
+  while (true) {
+    shortage.clear();
+    relief_expected = false;
+    const Shelves on = shelve(now);
+    const std::int64_t wanted = std::int64_t{asks.size()} + settings.min_pool_size;
+    if (on.pods >= wanted) return give_back(on, now) || begun;
+    const std::size_t before = operations.open().size();
     const std::uint32_t missing = grow(on, static_cast<std::uint32_t>(wanted - on.pods), now);
-    std::uint32_t asks_missing = std::min(missing, asks.size());
-    if (asks_missing == 0) return operations.open().size() != before;
-    explain_shortage(on, now);
-    if (fault) {
-      for (const Waiting& waiting : asks.take_last(asks_missing, fault->at)) {
-        turn.refusals.push_back({waiting.ask.key, fault->error});
-      }
+    if (operations.open().size() != before) {
+      begun =
+          true;  // a vSwitch may have allowed less than was planned: what is left is planned anew
+      continue;
     }
-    for (; !relief_expected && asks_missing > 0 && cut_cool_down(now); --asks_missing) {
-      serve(now, turn);
-    }
-    return operations.open().size() != before;
+    // The pods that wait come before the idle addresses to be kept.
+    const std::uint32_t pods = std::min(less(missing, settings.min_pool_size), asks.size());
+    if (!relieve(on, pods, now, turn)) return begun;
+    serve(now, turn);
   }
-  if (enis_staying() < settings.min_eni && creatable(now) > 0) {
+}
+
+// Of pods that wait for nothing that was begun: those that a fault concerns are refused; for
+// another, a cool-down is cut short if that is all there is. True if it was.
+bool Ipam::State::relieve(const Shelves& on, std::uint32_t pods, Instant now, Turn& turn) {
+  if (pods == 0) return false;
+  explain_shortage(on, now);
+  if (fault) {
+    const std::vector<Waiting> refused = asks.take_last(pods, fault->at);
+    for (const Waiting& waiting : refused) {
+      turn.refusals.push_back({waiting.ask.key, fault->error});
+    }
+    pods -= static_cast<std::uint32_t>(refused.size());
+  }
+  return pods > 0 && !relief_expected && cut_cool_down(now);
+}
+
+bool Ipam::State::give_back(const Shelves& on, Instant now) {
+  if (enis_staying() < settings.min_eni) {
+    if (creatable(now) == 0) return false;
     create_eni(for_pods(settings.stack, 1), now);
     return true;
   }

@@ -263,6 +263,7 @@ class Life {
   void check_rest() {
     const Turn turn = node_.ipam->turn(node_.now);
     if (!turn.changes.empty() || !turn.start.empty() || !turn.grants.empty()) {
+      if (std::getenv("TERWAY_TRACE") != nullptr) node_.print_turn(turn);
       fail("a turn without news does something");
     }
   }

@@ -27,6 +27,8 @@ Growth plan_growth(Stack stack, std::uint32_t need, const std::vector<Shelf>& sh
   std::vector<std::size_t> order = indices(shelves);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     if (shelves[a].ready != shelves[b].ready) return shelves[a].ready;
+    // What was promised to one whose call is under way is not promised to another meanwhile.
+    if (shelves[a].growing != shelves[b].growing) return shelves[a].growing;
     return policy == EniPolicy::MostIps ? shelves[a].total > shelves[b].total
                                         : shelves[a].total < shelves[b].total;
   });

@@ -18,6 +18,7 @@ struct Shelf {
   std::uint32_t held = 0;   // addresses that pods own
   std::uint32_t total = 0;  // addresses in all
   bool ready = false;
+  bool growing = false;      // a call for more is under way
   bool can_assign = false;   // a call may begin now; else its room is a promise
   bool can_release = false;  // a call may begin now
   bool can_leave = false;    // nothing on it but idle addresses

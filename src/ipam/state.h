@@ -159,6 +159,8 @@ struct Ipam::State {
   };
   Shelves shelve(Instant now);
   bool spare(const Eni& eni) const;  // the others are enough
+  bool relieve(const Shelves& on, std::uint32_t pods, Instant now, Turn& turn);
+  bool give_back(const Shelves& on, Instant now);
   std::uint32_t grow(const Shelves& on, std::uint32_t need, Instant now);
   bool shrink(const Shelves& on, Instant now);
   std::uint32_t reclaimable(std::int64_t above_min, Instant now);
