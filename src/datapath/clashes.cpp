@@ -9,7 +9,7 @@ namespace terway::datapath {
 
 Result<std::vector<std::string>> Datapath::find_mark_clashes() {
   const std::uint32_t mask = state_->node.marks.mask();
-  std::vector<std::string> clashes;
+  std::vector<std::string> clashes = known_users_of(mask);
   for (const net::Family family : {net::Family::V4, net::Family::V6}) {
     if (!state_->enabled(family)) continue;
     for (const kernel::Rule& rule : TRY(kernel::list_rules(state_->route, family))) {

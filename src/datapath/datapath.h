@@ -71,8 +71,9 @@ class Datapath {
   // removes nothing. Foreign rules, routes and links are never touched.
   Result<Drift> resync(const Desired& desired, bool authoritative);
 
-  // Who else uses our mark bits on this node now, one line each: foreign rules that look at them,
-  // rules of foreign nftables tables (iptables-nft's too) that write them.
+  // Who else uses our mark bits, one line each: users known by their documentation (never any with
+  // the default mask), and on this node now: foreign rules that look at them, rules of foreign
+  // nftables tables (iptables-nft's too) that write them.
   Result<std::vector<std::string>> find_mark_clashes();
 
   // Attachments found in the kernel by our own marks (ifalias): a source for reconciling after

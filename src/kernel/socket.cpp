@@ -24,6 +24,7 @@ constexpr int kSocketBuffer = 4 << 20;
 // once.
 constexpr std::size_t kBatch = 256;
 constexpr int kDumpAttempts = 10;
+constexpr int kMostErrno = 4095;  // MAX_ERRNO
 
 void set_option(int fd, int level, int option, int value) {
   // Each of these is better with and possible without: older kernels lack some.
@@ -79,6 +80,9 @@ std::optional<Error> error_of(const MessageView& message, std::string_view about
   const auto fixed = message.fixed<nlmsgerr>();
   if (!fixed) return Error(Error::Kind::Internal, fmt::format("{}: cut answer", about));
   if (fixed->error == 0) return std::nullopt;
+  if (fixed->error > 0 || fixed->error < -kMostErrno) {
+    return Error(Error::Kind::Internal, fmt::format("{}: answered {}", about, fixed->error));
+  }
   std::string doing(about);
   if (message.header.nlmsg_flags & NLM_F_ACK_TLVS) {
     Bytes rest = message.rest<nlmsgerr>();
@@ -252,7 +256,8 @@ Result<Socket::Chunk> Socket::read_chunk(const Message& message) {
     if (view->header.nlmsg_type == NLMSG_DONE) {
       chunk.last = true;
       const auto code = view->fixed<std::int32_t>();
-      if (code && *code < 0) return Error::from_errno(-*code, about(message));
+      if (code && *code < 0 && *code >= -kMostErrno)
+        return Error::from_errno(-*code, about(message));
     }
   }
   chunk.bytes.assign(whole.begin(), whole.end());
