@@ -70,8 +70,8 @@ struct Config {
   Duration add_timeout = std::chrono::seconds(100);
 
   // How long the cloud may take.
-  Duration attach_timeout = std::chrono::seconds(120);  // to attach or detach an ENI
-  Duration nic_timeout = std::chrono::seconds(60);      // from attached to a NIC with a gateway
+  Duration attach_timeout = std::chrono::seconds(120);      // to attach or detach an ENI
+  Duration nic_timeout = std::chrono::seconds(60);          // from attached to a NIC with a gateway
   Duration vswitch_probe_after = std::chrono::minutes(10);  // an exhausted one is asked again then
 
   // Calls of the cloud, per minute and action; those that are absent have the built-in limits.
