@@ -243,7 +243,13 @@ void DatapathThread::on(Find) {
     inbox_.send(DriftFact{{}, found.take_error().within("find attachments")});
     return;
   }
+  auto clashes = datapath_->find_mark_clashes();
+  if (!clashes.ok()) {
+    inbox_.send(DriftFact{{}, clashes.take_error().within("find mark clashes")});
+    return;
+  }
   KernelFact fact;
+  fact.mark_clashes = std::move(*clashes);
   for (auto& one : *found) {
     fact.found.push_back({one.key, one.host_ifname, one.addresses});
   }

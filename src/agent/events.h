@@ -114,6 +114,7 @@ struct FoundInKernel {
 };
 struct KernelFact {
   std::vector<FoundInKernel> found;
+  std::vector<std::string> mark_clashes;  // who else uses our mark bits
 };
 
 // What an instance is, and may have.

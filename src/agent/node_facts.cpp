@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What kernel and cloud say.
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -111,6 +111,11 @@ void Node::on(const KernelFact& fact) {
     if (fresh_ && attachments_.idle(found.key)) adopt(found);
   }
   kernel_seen_ = true;
+  if (!fact.mark_clashes.empty()) {
+    note("MarkClash", "mark_mask",
+         fmt::format("{}; packets may leave by the wrong NIC: give mark_mask other bits",
+                     fmt::join(fact.mark_clashes, "; ")));
+  }
   release_orphans(keys);
   sync_wiring();
   answer_looked();
