@@ -111,15 +111,13 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
 }
 
 // Of an ENI that was just created: is it needed no more? Those that are behind it do not count.
-bool Ipam::State::spare(const Eni& eni) const {
+bool Ipam::State::spare(const Eni& eni, Instant now) {
+  const Shelves on = shelve(now);
   std::uint32_t others = 0;
-  for (const auto& [key, other] : enis.all()) {
-    const EniState state = other.record.state;
+  for (std::size_t i = 0; i < on.enis.size(); ++i) {
+    const EniState state = on.enis[i]->record.state;
     const bool behind = state == EniState::Creating || state == EniState::Created;
-    if (&other == &eni || behind || leaving(state)) continue;
-    if (other.missing || other.unwanted || other.stuck) continue;
-    const Count idle = pool.stock(key).idle();
-    others += pods_of(settings.stack, {idle.v4 + other.pending.v4, idle.v6 + other.pending.v6});
+    if (!behind) others += pods_of(settings.stack, on.shelves[i].usable);
   }
   const std::uint32_t mine = pods_of(settings.stack, pool.stock(eni.record.key).idle());
   return enis_staying() > settings.min_eni && others >= asks.size() + settings.min_pool_size &&

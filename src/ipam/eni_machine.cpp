@@ -180,7 +180,7 @@ void Ipam::State::advance_once(Eni& eni, Instant now) {
 
 void Ipam::State::advance_created(Eni& eni, Instant now) {
   if (eni.operation) return;
-  if (spare(eni)) return enter(eni, EniState::Deleting, now);
+  if (spare(eni, now)) return enter(eni, EniState::Deleting, now);
   enter(eni, EniState::Attaching, now);
   begin(eni, operation_on(eni, OperationKind::AttachEni));
 }

@@ -158,7 +158,7 @@ struct Ipam::State {
     bool one_is_slow = false;    // and is not among them
   };
   Shelves shelve(Instant now);
-  bool spare(const Eni& eni) const;  // the others are enough
+  bool spare(const Eni& eni, Instant now);  // the others are enough
   bool relieve(const Shelves& on, std::uint32_t pods, Instant now, Turn& turn);
   bool give_back(const Shelves& on, Instant now);
   std::uint32_t grow(const Shelves& on, std::uint32_t need, Instant now);
