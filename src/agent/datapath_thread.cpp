@@ -18,6 +18,8 @@ using std::chrono::seconds;
 
 // How long after a foreign change the kernel is put right: changes come in groups.
 constexpr Duration kHealAfter = milliseconds(50);
+// The same while NICs come up: those changes are mostly their own, and a resync keeps pods waiting.
+constexpr Duration kHealAmidBringUp = milliseconds(300);
 constexpr Duration kResyncEvery = seconds(60);
 constexpr Duration kRetryNic = milliseconds(200);
 // An ADD that comes right after a restart waits so long for its ENI.
@@ -26,8 +28,10 @@ constexpr Duration kWaitForEni = seconds(10);
 // so long.
 constexpr Duration kIdle = milliseconds(30);
 constexpr Duration kMarkedAtMost = seconds(5);
-// Orders between two looks at the kernel's events.
+// Orders between two looks at the kernel's events; fewer while NICs come up, for each of them has
+// more pods waiting than an order is about.
 constexpr int kOrdersAtOnce = 64;
+constexpr int kOrdersAmidBringUp = 4;
 
 bool says_nic_is_missing(const Error& error) {
   return error.message().find("no NIC with MAC") != std::string::npos;
@@ -90,8 +94,10 @@ void DatapathThread::find_attachments() { give(Find{}); }
 void DatapathThread::run() {
   next_resync_ = clock_.now() + kResyncEvery;
   while (wait()) {
-    for (int i = 0; i < kOrdersAtOnce; ++i) {
+    const int at_once = rising_.empty() ? kOrdersAtOnce : kOrdersAmidBringUp;
+    for (int i = 0; i < at_once; ++i) {
       auto order = orders_.try_receive();
+      backlog_ = order.has_value();
       if (!order) break;
       last_order_ = clock_.now();
       obey(std::move(*order));
@@ -132,10 +138,11 @@ bool DatapathThread::wait() {
 }
 
 std::optional<Duration> DatapathThread::until_next_work() const {
+  if (backlog_) return Duration::zero();
   const Instant now = clock_.now();
   std::optional<Instant> next = next_resync_;
   const auto sooner = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
-  if (dirty_) sooner(dirty_since_ + kHealAfter);
+  if (dirty_) sooner(dirty_since_ + heal_after());
   if (datapath_->has_marked_links()) sooner(last_order_ + kIdle);
   for (const auto& [key, rising] : rising_) sooner(rising.next_try);
   for (const auto& wire : waiting_) sooner(wire.since + kWaitForEni);
@@ -156,7 +163,7 @@ void DatapathThread::on(Restore order) {
   restored_ = true;
   try_nics();
   dirty_ = true;
-  dirty_since_ = clock_.now() - kHealAfter;
+  dirty_since_ = clock_.now() - kHealAmidBringUp;
 }
 
 void DatapathThread::on(Keep order) {
@@ -305,9 +312,13 @@ void DatapathThread::release_waiting_wires() {
   }
 }
 
+Duration DatapathThread::heal_after() const {
+  return rising_.empty() ? kHealAfter : kHealAmidBringUp;
+}
+
 void DatapathThread::heal() {
   const Instant now = clock_.now();
-  const bool due = (dirty_ && now >= dirty_since_ + kHealAfter) || now >= next_resync_;
+  const bool due = (dirty_ && now >= dirty_since_ + heal_after()) || now >= next_resync_;
   if (!due || !restored_) return;
   dirty_ = false;
   next_resync_ = now + kResyncEvery;
@@ -316,6 +327,8 @@ void DatapathThread::heal() {
   for (const auto& [key, rising] : rising_) desired.enis.push_back(rising.plan);
   for (const auto& [key, plan] : pods_) desired.pods.push_back(plan);
   auto drift = datapath_->resync(desired, authoritative_);
+  // It may have read the answer that one of these waits for.
+  for (auto& [key, rising] : rising_) rising.next_try = now;
   if (!drift.ok()) {
     const std::string why = drift.error().to_string();
     if (why != resync_fault_) inbox_.send(DriftFact{{}, drift.take_error().within("resync")});

@@ -91,6 +91,7 @@ class DatapathThread final : public Wiring {
   void wire_now(const Wire& order);
   void try_nics();
   void release_waiting_wires();
+  Duration heal_after() const;
   void heal();
   void tidy();
   std::optional<Duration> until_next_work() const;
@@ -114,6 +115,7 @@ class DatapathThread final : public Wiring {
   std::vector<Wire> waiting_;             // for their ENI, after a restart
   bool restored_ = false;
   bool authoritative_ = false;
+  bool backlog_ = false;  // there may be more orders, of which wake_ does not tell again
   bool dirty_ = false;
   Instant last_order_{};
   Instant next_resync_{};
