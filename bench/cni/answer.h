@@ -24,6 +24,8 @@ struct Answer {
 
   // The kernel's objects by hand, and the plugin with a daemon that does nothing.
   double floor_ms() const;
+  // The kernel's objects of all pods of the burst, by hand.
+  double wiring_s() const;
   std::string json() const;
   std::string table() const;
 };

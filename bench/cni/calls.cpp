@@ -13,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <latch>
 #include <system_error>
 #include <thread>
 
@@ -133,14 +134,17 @@ Measured collect(std::vector<Outcome> outcomes, double seconds) {
 Measured measure(const std::vector<PluginCall>& calls, unsigned callers) {
   std::vector<Outcome> outcomes(calls.size());
   std::atomic<std::size_t> next = 0;
-  const auto start = Clock::now();
+  std::latch ready(callers + 1);
   std::vector<std::thread> threads;
   threads.reserve(callers);
   for (unsigned i = 0; i < callers; ++i) {
     threads.emplace_back([&] {
+      ready.arrive_and_wait();
       for (std::size_t at = next++; at < calls.size(); at = next++) outcomes[at] = make(calls[at]);
     });
   }
+  const auto start = Clock::now();
+  ready.arrive_and_wait();
   for (std::thread& thread : threads) thread.join();
   return collect(std::move(outcomes), std::chrono::duration<double>(Clock::now() - start).count());
 }
