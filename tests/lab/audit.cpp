@@ -105,12 +105,17 @@ std::set<std::string> kernel_of(Cluster& cluster, const std::string& node, Compl
   return routed;
 }
 
-std::set<std::string> cloud_of(const std::vector<lab::EniOfNode>& enis, const std::string& node) {
+std::set<std::string> cloud_of(const std::vector<lab::EniOfNode>& enis, const std::string& node,
+                               const std::string& stack) {
   std::set<std::string> addresses;
   for (const lab::EniOfNode& eni : enis) {
     if (eni.node == node && eni.type == "Secondary") {
       addresses.insert(eni.addresses.begin(), eni.addresses.end());
     }
+  }
+  // An ENI has an IPv4 address in any case; without IPv4 pods it is nobody's.
+  if (stack == "ipv6") {
+    std::erase_if(addresses, [](const auto& a) { return a.find(':') == std::string::npos; });
   }
   return addresses;
 }
@@ -151,7 +156,8 @@ void audit_node(Cluster& cluster, const std::string& node,
   }
   compare(node, "pods", keys_of(pods), "journal", keys_of(journal.held), complaints);
   compare(node, "pods", keys_of(pods), "kernel", kernel_of(cluster, node, complaints), complaints);
-  compare(node, "journal", journal.all, "cloud", cloud_of(enis, node), complaints);
+  compare(node, "journal", journal.all, "cloud", cloud_of(enis, node, cluster.lab().state().stack),
+          complaints);
 }
 
 }  // namespace

@@ -82,9 +82,8 @@ TEST_CASE("DEL succeeds for a stranger, without a namespace, without prevResult,
   // As runtimes do that have lost the sandbox's namespace.
   CHECK(code_of(cluster.plugin(kNode, {"DEL", "nameless", "", "eth0", "default/raw", ""})) == 0);
   CHECK(held(cluster) == 0);
-  CHECK(eventually([&] {
-    return cluster.on_node(kNode, "ip -n nameless -br link show type veth") == "";
-  }));
+  CHECK(eventually(
+      [&] { return cluster.on_node(kNode, "ip -n nameless -br link show type veth") == ""; }));
   nameless.remove_netns();
   cluster.check_audit();
 }
@@ -164,7 +163,7 @@ TEST_CASE("CHECK notices whatever is missing in the pod or for it on the node") 
   CHECK(pod.check(result).exit_code != 0);
   CHECK(code_of(pod.check(pod.add())) == 0);
   // What is broken on the node is healed by the daemon itself.
-  cluster.on_node(kNode, "ip rule del priority 512");
+  cluster.on_node(kNode, "ip rule del priority 512; ip route flush table 999");
   CHECK(eventually([&] { return code_of(pod.check(result)) == 0; }));
   CHECK(cluster.on_node(kNode, "ip rule show priority 512") != "");
   // A result that is not this pod's.
@@ -187,8 +186,8 @@ TEST_CASE("GC releases what the runtime does not list, and nothing when it lists
   }
   CHECK(code_of(cluster.plugin(kNode, {"GC", "", "", "", "", ""})) == 0);
   CHECK(held(cluster) == 2);
-  const json valid = {{"cni.dev/valid-attachments",
-                       json::array({{{"containerID", "stays"}, {"ifname", "eth0"}}})}};
+  const json valid = {
+      {"cni.dev/valid-attachments", json::array({{{"containerID", "stays"}, {"ifname", "eth0"}}})}};
   CHECK(code_of(cluster.plugin(kNode, {"GC", "", "", "", "", valid.dump()})) == 0);
   CHECK(held(cluster) == 1);
   CHECK(cluster.ask<rpc::cli::Pods>(kNode, rpc::cli::kPodsPath).pods.at(0).container_id == "stays");
@@ -223,6 +222,31 @@ TEST_CASE("STATUS says 50 while no ADD could be served, and why") {
   cluster.check_audit();
 }
 
+TEST_CASE("an IPv6 pod's first packet after ADD gets through: no address waits for its detection") {
+  for (const char* stack : {"ipv6", "dual"}) {
+    CAPTURE(stack);
+    Shape shape;
+    shape.ip_stack = stack;
+    shape.pods = 1;
+    Cluster cluster(shape);
+    const auto other = cluster.lab().endpoint("node-1-pod-1");
+    REQUIRE(other.ok());
+    const RawPod pod{cluster, "quick"};
+    pod.make_netns();
+    const json result = pod.add();
+    CHECK(pod.inside("ip -6 addr show tentative") == "");
+    for (const auto& address : other->addresses) {
+      CHECK(pod.inside(fmt::format("ping -c1 -W5 {} >/dev/null && echo answers",
+                                   address.to_string())) == "answers");
+    }
+    CHECK(result["ips"].size() == other->addresses.size());
+    CHECK(code_of(pod.check(result)) == 0);
+    CHECK(code_of(pod.call("DEL")) == 0);
+    pod.remove_netns();
+    cluster.check_audit();
+  }
+}
+
 TEST_CASE("a hundred ADDs at once succeed while somebody else holds the lock of iptables") {
   Shape shape;
   shape.instance_type = "ecs.g7.4xlarge";
@@ -235,13 +259,14 @@ TEST_CASE("a hundred ADDs at once succeed while somebody else holds the lock of 
                   "until ! flock -n /run/xtables.lock true; do sleep 0.05; done");
   const auto calls = [&](const char* command) {
     return cluster.on_node(
-        kNode, fmt::format(
-                   "run() {{ echo '{{\"cniVersion\":\"1.1.0\",\"name\":\"terway\",\"type\":\"terway\"}}' | "
-                   "CNI_COMMAND={} CNI_PATH=/opt/cni/bin CNI_CONTAINERID=c$1 CNI_IFNAME=eth0 "
-                   "CNI_NETNS=/run/netns/c$1 CNI_ARGS='K8S_POD_NAMESPACE=d;K8S_POD_NAME=c'$1 "
-                   "/opt/cni/bin/terway >/tmp/c$1 && echo ok; }}; "
-                   "for i in $(seq 100); do run $i & done; wait",
-                   command));
+        kNode,
+        fmt::format("run() {{ echo "
+                    "'{{\"cniVersion\":\"1.1.0\",\"name\":\"terway\",\"type\":\"terway\"}}' | "
+                    "CNI_COMMAND={} CNI_PATH=/opt/cni/bin CNI_CONTAINERID=c$1 CNI_IFNAME=eth0 "
+                    "CNI_NETNS=/run/netns/c$1 CNI_ARGS='K8S_POD_NAMESPACE=d;K8S_POD_NAME=c'$1 "
+                    "/opt/cni/bin/terway >/tmp/c$1 && echo ok; }}; "
+                    "for i in $(seq 100); do run $i & done; wait",
+                    command));
   };
   const auto succeeded = [](const std::string& output) {
     return std::count(output.begin(), output.end(), 'k');

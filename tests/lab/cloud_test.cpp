@@ -158,9 +158,12 @@ TEST_CASE("the right NIC is chosen beside a macvlan of its MAC, and one that goe
       for (const auto& eni : enis_of(cluster)) mac = eni.mac;
       return fault.struck() > 0 && !mac.empty();
     }));
-    cluster.on_node("node-1", fmt::format("ip link add impostor link eth0 address {} type macvlan "
-                                          "mode private && ip link set impostor up",
-                                          mac));
+    cluster.on_node("node-1",
+                    fmt::format("ip link add impostor link eth0 address {} type macvlan "
+                                "mode private && "
+                                "echo 1 >/proc/sys/net/ipv6/conf/impostor/disable_ipv6 && "
+                                "ip link set impostor up",
+                                mac));
     fault.clear();
     adder.join();
   }
@@ -184,9 +187,9 @@ TEST_CASE("calls whose reply is lost after they were done leave no second ENI an
   shape.instance_type = "ecs.g7.large";
   shape.eni_conf = R"({max_pool_size: 0, cool_down: "0s"})";
   Cluster cluster(shape);
-  const char* actions[] = {"CreateNetworkInterface",     "AttachNetworkInterface",
-                           "AssignPrivateIpAddresses",   "UnassignPrivateIpAddresses",
-                           "DetachNetworkInterface",     "DeleteNetworkInterface"};
+  const char* actions[] = {"CreateNetworkInterface",   "AttachNetworkInterface",
+                           "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses",
+                           "DetachNetworkInterface",   "DeleteNetworkInterface"};
   std::vector<std::unique_ptr<Fault>> faults;
   for (const char* action : actions) {
     faults.push_back(std::make_unique<Fault>(
@@ -280,7 +283,7 @@ TEST_CASE("who is refused for want of addresses learns the vSwitch, the code and
 
 TEST_CASE("an exhausted vSwitch is asked again after a while, and not before") {
   Shape shape;
-  shape.eni_conf = R"({max_pool_size: 0, add_timeout: "1s", vswitch_probe_after: "3s"})";
+  shape.eni_conf = R"({max_pool_size: 0, add_timeout: "2s", vswitch_probe_after: "5s"})";
   Cluster cluster(shape);
   cluster.add_pod("a");
   Fault fault(cluster, R"({"kind":"vswitch_exhausted","vswitch":"vsw-pods"})");
@@ -297,12 +300,12 @@ TEST_CASE("an exhausted vSwitch is asked again after a while, and not before") {
 
 TEST_CASE("each fault of the cloud is told with its code, what it is about, and its RequestId") {
   Shape shape;
-  shape.eni_conf = R"({max_pool_size: 0, add_timeout: "2s"})";
+  shape.eni_conf = R"({max_pool_size: 0, max_eni: 1, add_timeout: "2s"})";
   Cluster cluster(shape);
   struct Case {
-    const char* action;
-    const char* fault;
-    const char* code;
+    std::string action;
+    std::string fault;
+    std::string code;
   };
   const Case create[] = {
       {"CreateNetworkInterface", R"("kind":"throttle")", "Throttling.User"},
@@ -333,10 +336,23 @@ TEST_CASE("each fault of the cloud is told with its code, what it is about, and 
     CHECK(std::any_of(requests.begin(), requests.end(),
                       [&](const std::string& id) { return contains(why, id); }));
   };
-  for (const Case& one : create) check(one);
+  // What the refused pod had begun for itself is undone, or done with.
+  const auto settle = [&] {
+    CHECK(eventually([&] {
+      const auto pool = cluster.ask<rpc::cli::Pool>("node-1", rpc::cli::kPoolPath);
+      return pool.operations.empty() && pool.pools.front().idle == 0;
+    }));
+  };
+  for (const Case& one : create) {
+    settle();
+    check(one);
+  }
   CHECK(eventually([&] { return cluster.lab().add_pod("node-1", named("first")).ok(); }));
   cluster.check_audit();
-  for (const Case& one : assign) check(one);
+  for (const Case& one : assign) {
+    settle();
+    check(one);
+  }
   CHECK(eventually([&] { return cluster.lab().add_pod("node-1", named("a")).ok(); }));
   cluster.check_matrix();
   cluster.check_audit();

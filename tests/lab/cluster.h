@@ -19,7 +19,7 @@ struct Shape {
   std::string instance_type = "ecs.g7.xlarge";
   std::string ip_stack = "ipv4";
   std::string pod_cidr = "192.168.32.0/19";
-  std::string second_pod_cidr;     // another vSwitch for pods
+  std::string second_pod_cidr;  // another vSwitch for pods
   std::string eni_conf = "{}";  // laid over the node's own
   std::string cloud = "{}";     // settings of vpcsim
 };

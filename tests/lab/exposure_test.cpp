@@ -26,8 +26,7 @@ std::string address_of(const lab::PodOnNode& pod) {
 
 // A shell command in the pod's namespace.
 std::string in_pod(Cluster& cluster, const lab::PodOnNode& pod, const std::string& command) {
-  return cluster.on_node(pod.node,
-                         fmt::format("nsenter --net={} {}", pod.sandbox.netns, command));
+  return cluster.on_node(pod.node, fmt::format("nsenter --net={} {}", pod.sandbox.netns, command));
 }
 
 // "<name> <address it saw>", or what went wrong.
@@ -49,16 +48,17 @@ std::string own_address(Cluster& cluster, const std::string& of) {
 
 int counted(Cluster& cluster, const std::string& netns_prefix) {
   const std::string text =
-      cluster.on_node(kNode, netns_prefix + "nft -j list counters | "
-                             "grep -o '\"packets\": *[0-9]*' | grep -o '[0-9]*$' | head -1");
+      cluster.on_node(kNode, netns_prefix +
+                                 "nft -j list counters | "
+                                 "grep -o '\"packets\": *[0-9]*' | grep -o '[0-9]*$' | head -1");
   return text.empty() ? 0 : std::stoi(text);
 }
 
 // Makes an ENI as an operator would, and attaches it: its NIC is in the node then.
-std::string attach_foreign_eni(Cluster& cluster, const model::Tags& tags, std::string& mac) {
-  cluster.cloud_post("/access-keys", R"({"id":"operator","secret":"secret"})");
-  const auto inside = lab::Node::open({cluster.name(), kNode, cluster.lab().paths().run(),
-                                       cluster.lab().paths().disk(kNode)});
+std::string attach_eni(Cluster& cluster, const std::string& region, const model::Tags& tags,
+                       std::string& mac) {
+  const auto inside = lab::Node::open(
+      {cluster.name(), kNode, cluster.lab().paths().run(), cluster.lab().paths().disk(kNode)});
   REQUIRE(inside.ok());
   const auto netns = kernel::open_netns(inside->netns_path());
   REQUIRE(netns.ok());
@@ -70,9 +70,9 @@ std::string attach_foreign_eni(Cluster& cluster, const model::Tags& tags, std::s
   cloud::ClientSettings settings;
   settings.ecs_url = cluster.lab().state().api_url;
   settings.vpc_url = settings.ecs_url;
-  settings.region_id = "cn-lab";
+  settings.region_id = region;
   settings.ca_path = cluster.lab().paths().cloud_ca();
-  cloud::Client client(settings, credentials, limiter, clock, Random(1));
+  cloud::Client client(settings, credentials, limiter, clock, Random::from_system());
   cloud::CreateEni wish;
   wish.vswitch_id = "vsw-pods";
   wish.security_group_ids = {lab::kSecurityGroup};
@@ -144,20 +144,20 @@ TEST_CASE("a connection to an address of one ENI that is sent on to a pod of ano
   cluster.check_audit();
 }
 
-TEST_CASE("a SYN that is repeated after its pod was replaced never reaches who has the address now") {
+TEST_CASE(
+    "a SYN that is repeated after its pod was replaced never reaches who has the address now") {
   Shape shape;
   shape.eni_conf = R"({max_pool_size: 0, cool_down: "1s"})";
   Cluster cluster(shape);
   const auto client = cluster.add_pod("client");
   const auto old = cluster.add_pod("old");
   cluster.on_node(
-      kNode, fmt::format(
-                 "nft 'add table ip svc; add counter ip svc syns; "
-                 "add chain ip svc raw {{ type filter hook prerouting priority -300; }}; "
-                 "add rule ip svc raw ip daddr 10.96.0.9 tcp flags syn counter name syns; "
-                 "add chain ip svc pre {{ type nat hook prerouting priority -100; }}; "
-                 "add rule ip svc pre ip daddr 10.96.0.9 tcp dport 80 dnat to {}:8080'",
-                 address_of(old)));
+      kNode, fmt::format("nft 'add table ip svc; add counter ip svc syns; "
+                         "add chain ip svc raw {{ type filter hook prerouting priority -300; }}; "
+                         "add rule ip svc raw ip daddr 10.96.0.9 tcp flags syn counter name syns; "
+                         "add chain ip svc pre {{ type nat hook prerouting priority -100; }}; "
+                         "add rule ip svc pre ip daddr 10.96.0.9 tcp dport 80 dnat to {}:8080'",
+                         address_of(old)));
   const auto watch = [&](const lab::PodOnNode& pod, const char* verdict) {
     in_pod(cluster, pod,
            fmt::format("nft 'add table ip t; add counter ip t seen; add chain ip t in {{ type "
@@ -191,6 +191,35 @@ TEST_CASE("a SYN that is repeated after its pod was replaced never reaches who h
   cluster.check_audit();
 }
 
+TEST_CASE(
+    "who else uses our mark bits is told; kube-proxy's and Calico's usual ones are not ours") {
+  Cluster cluster({});
+  const auto look = [&] {
+    cluster.ask<rpc::cli::Mapping>(kNode, rpc::cli::kMappingPath);
+    return notices(cluster, "MarkClash");
+  };
+  cluster.on_node(kNode,
+                  "nft 'add table ip kube-proxy; add chain ip kube-proxy m; "
+                  "add rule ip kube-proxy m meta mark set meta mark or 0x4000' && "
+                  "nft 'add table ip calico; add chain ip calico m; "
+                  "add rule ip calico m meta mark set meta mark or 0x10000' && "
+                  "ip rule add priority 700 fwmark 0x100000/0x100000 lookup 77");
+  CHECK(look() == 0);
+  cluster.on_node(kNode, "ip rule add priority 701 fwmark 0x2/0x2 lookup 77");
+  CHECK(look() == 1);
+  cluster.on_node(kNode,
+                  "ip rule del priority 701 && "
+                  "nft 'add rule ip calico m meta mark set meta mark or 0x20'");
+  CHECK(look() == 2);
+  for (const auto& notice : cluster.ask<rpc::cli::Status>(kNode, rpc::cli::kStatusPath).notices) {
+    if (notice.kind != "MarkClash") continue;
+    MESSAGE(notice.message);
+    CHECK(notice.message.find("calico") != std::string::npos);
+    CHECK(notice.message.find("0x20") != std::string::npos);
+  }
+  cluster.check_audit();
+}
+
 TEST_CASE("the node's own NIC is left as it was, and so are NICs that are not to be managed") {
   Shape shape;
   shape.pods = 2;
@@ -199,7 +228,7 @@ TEST_CASE("the node's own NIC is left as it was, and so are NICs that are not to
   const std::string own =
       "cd /proc/sys/net/ipv4/conf/eth0; grep . rp_filter arp_ignore arp_filter arp_announce "
       "accept_local proxy_arp log_martians; cat /sys/class/net/eth0/mtu; "
-      "ip -br link show eth0 | awk '{print $1,$2,$4}'; ip route show table main | wc -l; "
+      "ip -br link show eth0 | awk '{print $2,$4}'; ip route show table main | wc -l; "
       "ip -4 addr show dev eth0 | grep -c inet";
   CHECK(cluster.on_node(kNode, own) == cluster.on_node("outside-1", own));
 
@@ -209,25 +238,25 @@ TEST_CASE("the node's own NIC is left as it was, and so are NICs that are not to
                             {"terway.aliyun.com/instance", machine->instance_id}};
   model::Tags excluded = ours;
   excluded["terway.alibabacloud.com/excluded"] = "true";
+  const auto region = cluster.ask<rpc::cli::Status>(kNode, rpc::cli::kStatusPath).region;
+  cluster.cloud_post("/access-keys", R"({"id":"operator","secret":"secret"})");
   REQUIRE(cluster.lab().kill_daemon(kNode).ok());
   for (const bool by_tag : {true, false}) {
     CAPTURE(by_tag);
     std::string mac;
-    const std::string eni = attach_foreign_eni(cluster, by_tag ? excluded : ours, mac);
+    const std::string eni = attach_eni(cluster, region, by_tag ? excluded : ours, mac);
     if (!by_tag) {
       cluster.on_node(kNode, fmt::format(R"(sed -i '0,/{{/s//{{"no_manage_macs":["{}"],/' )"
                                          "/etc/eni/eni.json",
                                          mac));
     }
     const std::string find_nic =
-        fmt::format("nic=$(ip -br link | grep -i {} | cut -d' ' -f1); ", mac);
-    REQUIRE(eventually([&] {
-      return cluster.on_node(kNode, find_nic + "echo $nic") != "";
-    }));
+        fmt::format("nic=$(ip -br link | grep -i {} | cut -d' ' -f1 | cut -d@ -f1); ", mac);
+    REQUIRE(eventually([&] { return cluster.on_node(kNode, find_nic + "echo $nic") != ""; }));
     const std::string look =
         find_nic +
-        "ip link show dev $nic; ip addr show dev $nic; ip route show table all dev $nic; "
-        "ip neigh show dev $nic; cd /proc/sys/net/ipv4/conf/$nic; "
+        "ip link show dev $nic; ip -4 addr show dev $nic; ip -4 route show table all dev $nic; "
+        "ip -4 neigh show dev $nic; cd /proc/sys/net/ipv4/conf/$nic; "
         "grep . rp_filter arp_ignore forwarding; "
         "index=$(cat /sys/class/net/$nic/ifindex); ip rule | grep \"lookup $((1000+index))\"; "
         "nft list table inet terway | grep \"\\\"$nic\\\"\"; true";

@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "vpcsim/admin_client.h"
+
 namespace terway::test {
 
 namespace {
@@ -23,6 +25,13 @@ Fault::Fault(Cluster& cluster, const std::string& json_text) : cluster_(cluster)
   const json made = json::parse(cluster.cloud_post("/faults", json_text), nullptr, false);
   REQUIRE(made.contains("id"));
   id_ = made["id"].dump();
+}
+
+Fault::~Fault() {
+  if (id_.empty()) return;
+  const auto cleared =
+      vpcsim::AdminClient(cluster_.lab().paths().admin_socket()).remove("/faults/" + id_);
+  static_cast<void>(cleared);
 }
 
 std::uint64_t Fault::struck() const {
@@ -46,7 +55,8 @@ CallCount calls_of(Cluster& cluster, const std::string& action) {
 
 std::vector<std::string> failed_requests(Cluster& cluster, const std::string& action) {
   std::vector<std::string> ids;
-  for (const json& call : get(cluster, "/calls?action=" + action)["calls"]) {
+  const json log = get(cluster, "/calls?action=" + action);
+  for (const json& call : log["calls"]) {
     if (!call["code"].get<std::string>().empty()) ids.push_back(call["request_id"]);
   }
   return ids;
@@ -55,7 +65,8 @@ std::vector<std::string> failed_requests(Cluster& cluster, const std::string& ac
 std::vector<lab::EniOfNode> enis_of(Cluster& cluster, const std::string& node) {
   auto enis = cluster.lab().enis();
   REQUIRE_MESSAGE(enis.ok(), enis.error().message());
-  std::erase_if(*enis, [&](const auto& eni) { return eni.node != node || eni.type != "Secondary"; });
+  std::erase_if(*enis,
+                [&](const auto& eni) { return eni.node != node || eni.type != "Secondary"; });
   return std::move(*enis);
 }
 

@@ -15,7 +15,8 @@ class Fault {
  public:
   // `json`: as the admin API takes it (docs/formats/vpcsim-admin.md).
   Fault(Cluster& cluster, const std::string& json);
-  ~Fault() { clear(); }
+  // Says nothing of a failure: it may be one that destroys it.
+  ~Fault();
   Fault(const Fault&) = delete;
   Fault& operator=(const Fault&) = delete;
 

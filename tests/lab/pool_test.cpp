@@ -53,11 +53,12 @@ void check_steady(Cluster& cluster) {
 TEST_CASE("the pool keeps its minimum and its maximum, and whole ENIs are given back") {
   Shape shape;
   shape.instance_type = "ecs.g7.large";  // 6 addresses an ENI
-  shape.eni_conf = R"({min_pool_size: 2, max_pool_size: 4, cool_down: "1s"})";
+  shape.eni_conf = R"({min_pool_size: 1, max_pool_size: 4, cool_down: "1s",
+    idle_ip_reclaim_after: "1s", idle_ip_reclaim_interval: "1s"})";
   Cluster cluster(shape);
   const auto kept = [&] {
     const auto pool = pool_of(cluster);
-    return pool.idle >= 2 && pool.idle <= 4 && pool.cooling == 0 && pool.releasing == 0;
+    return pool.idle >= 1 && pool.idle <= 4 && pool.cooling == 0 && pool.releasing == 0;
   };
   CHECK(eventually(kept));
   for (int i = 0; i < 8; ++i) cluster.add_pod(fmt::format("p-{}", i));
@@ -120,8 +121,7 @@ TEST_CASE("the pool grows although cooling addresses are there, and gives none o
 
 TEST_CASE("no address is reused before its cool-down is over, a restart of the daemon between") {
   Shape shape;
-  shape.instance_type = "ecs.g7.large";
-  shape.eni_conf = R"({max_pool_size: 12, cool_down: "2s"})";
+  shape.eni_conf = R"({max_pool_size: 20, cool_down: "2s"})";
   Cluster cluster(shape);
   SystemClock clock;
   std::map<std::string, Instant> freed;
