@@ -102,7 +102,7 @@ std::string Answer::table() const {
   out += fmt::format("  not in it: the kernel's objects of all, by hand {:.3f} s\n", wiring_s());
   out += "  calls made:";
   for (const auto& [action, count] : burst_calls) {
-    if (action.find(':') == std::string::npos) out += fmt::format(" {} {}", count, action);
+    out += fmt::format(" {} {}", count, action);
   }
   out += fmt::format("\nterwayd with {} pods: {:.1f} MB resident\n", burst.at("add").count, rss_mb);
   return out;

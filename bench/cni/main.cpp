@@ -4,6 +4,7 @@
 // floor and the reference plugins.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <string_view>
@@ -58,7 +59,7 @@ Result<> measure_bursts(Answer& answer) {
     const Series run = TRY(node.run("burst"));
     const auto calls = TRY(node.cloud_calls());
     const double rss = TRY(node.rss_mb());
-    answer.rss_mb = answer.rss_mb == 0 ? rss : std::min(answer.rss_mb, rss);
+    answer.rss_mb = std::max(answer.rss_mb, rss);
     answer.cloud = TRY(node.cloud_settings());
     keep_fastest(answer.burst, run);
     if (answer.burst.at("add").seconds == run.at("add").seconds) answer.burst_calls = calls;

@@ -118,6 +118,7 @@ Result<std::map<std::string, unsigned>> BenchNode::cloud_calls() const {
   std::map<std::string, unsigned> calls;
   if (!all.contains("counts")) return calls;
   for (const auto& [action, count] : all["counts"].items()) {
+    if (action.starts_with("metadata:")) continue;
     calls[action] = count.value("total", 0U);
   }
   return calls;

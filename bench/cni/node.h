@@ -37,9 +37,9 @@ class BenchNode {
   // In the node, in a process of its own.
   Result<Series> run(const std::string& phase) const;
   Result<CloudSettings> cloud_settings() const;
-  // Calls that the cloud has had, by action.
+  // Calls that the OpenAPI has had, by action.
   Result<std::map<std::string, unsigned>> cloud_calls() const;
-  // Resident memory of terwayd in MB.
+  // Resident memory of terwayd in MiB.
   Result<double> rss_mb() const;
 
  private:
