@@ -85,7 +85,8 @@ TEST_CASE("a lab's life at a terminal: up, pods, probes, faults, kill, restart, 
   CHECK(up.out.find("default/node-1-pod-1") != std::string::npos);
   CHECK(up.out.find(" ok, 0 failed") != std::string::npos);
 
-  CHECK(terminal.answer({"pod", "add", "web", "--node", "node-2"})["node"] == "node-2");
+  const json added = terminal.answer({"pod", "add", "web", "--node", "node-2"});
+  CHECK(added["node"].get<std::string>() == "node-2");
   const json status = terminal.answer({"status"});
   CHECK(status["pods"].size() == 5);
   CHECK(status["nodes"].size() == 3);
@@ -94,7 +95,7 @@ TEST_CASE("a lab's life at a terminal: up, pods, probes, faults, kill, restart, 
     if (pod["name"] == "web") address = pod["addresses"][0].get<std::string>();
   }
   const json probe = terminal.answer({"probe", "node-1-pod-1", address + ":8080/tcp"});
-  CHECK(probe["ok"] == true);
+  CHECK(probe["ok"].get<bool>());
   CHECK(probe["answer"].get<std::string>().starts_with("default/web "));
   CHECK(terminal.say({"probe", "web", "192.168.1.250/icmp", "--timeout", "0.2"}).exit_code == 1);
   const auto inside =
@@ -102,8 +103,8 @@ TEST_CASE("a lab's life at a terminal: up, pods, probes, faults, kill, restart, 
   CHECK(inside.out.find(address + "/32") != std::string::npos);
 
   const json matrix = terminal.answer({"matrix"});
-  CHECK(matrix["failed"] == 0);
-  CHECK(matrix["ok"] == matrix["probes"].size());
+  CHECK(matrix["failed"].get<int>() == 0);
+  CHECK(matrix["ok"].get<std::size_t>() == matrix["probes"].size());
   std::set<std::string> kinds;
   for (const json& one : matrix["probes"]) kinds.insert(one["kind"].get<std::string>());
   CHECK(kinds.size() == 7);
@@ -116,10 +117,10 @@ TEST_CASE("a lab's life at a terminal: up, pods, probes, faults, kill, restart, 
   CHECK(terminal.say({"daemon", "kill", "node-1"}).exit_code == 0);
   CHECK(terminal.say({"daemon", "start", "node-1"}).exit_code == 0);
   CHECK(terminal.say({"kill", "node-1"}).exit_code == 0);
-  CHECK(terminal.answer({"status"})["nodes"][1]["running"] == false);
+  CHECK_FALSE(terminal.answer({"status"})["nodes"][1]["running"].get<bool>());
   CHECK(terminal.say({"restart", "node-1"}).exit_code == 0);
   CHECK(terminal.say({"pod", "del", "web"}).exit_code == 0);
-  CHECK(terminal.answer({"matrix"})["failed"] == 0);
+  CHECK(terminal.answer({"matrix"})["failed"].get<int>() == 0);
   // A second up cleans up first.
   CHECK(terminal.say({"up", "--no-matrix"}).exit_code == 0);
 
