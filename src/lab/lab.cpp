@@ -4,10 +4,13 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sched.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <map>
 #include <sstream>
 
@@ -220,6 +223,19 @@ Error Lab::become(const std::string& name, const std::vector<std::string>& argv)
   std::vector<char*> arguments;
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  // Only a child is born into the node's pid namespace, and only there can it make threads.
+  const pid_t child = ::fork();
+  if (child < 0) return Error::from_errno(errno, "fork");
+  if (child > 0) {
+    // What the terminal sends is for the command to take.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGQUIT, SIG_IGN);
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    ::_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+  }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::execvp(arguments[0], arguments.data());
   return Error::from_errno(errno, fmt::format("execute {}", argv[0]));
 }
