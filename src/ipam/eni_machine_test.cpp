@@ -23,7 +23,7 @@ Trouble refusal(Error::Kind kind, const std::string& code) {
 
 // What a call may meet.
 const std::vector<Trouble>& troubles() {
-  static const std::vector<Trouble> kAll = {
+  static const std::vector<Trouble> all = {
       {},
       {Trouble::Kind::LostReply, {}, {}},
       {Trouble::Kind::None, {}, minutes(3)},
@@ -35,7 +35,7 @@ const std::vector<Trouble>& troubles() {
       refusal(Error::Kind::Exhausted, "InvalidVSwitchId.IpNotEnough"),
       refusal(Error::Kind::Exists, "InvalidOperation.InvalidEniState"),
   };
-  return kAll;
+  return all;
 }
 
 enum class World : std::uint8_t { Healthy, AttachingNeverEnds, NicNeverComes, GatewayIsSilent };

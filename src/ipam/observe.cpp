@@ -14,11 +14,11 @@ namespace {
 constexpr std::uint8_t kAgreeing = 2;  // observations that have to say the same
 
 const model::Tags& built_in_block_list() {
-  static const model::Tags kBlocked = {
+  static const model::Tags blocked = {
       {"terway.alibabacloud.com/excluded", "true"},
       {"creator", "alibabacloud-erdma-controller"},
   };
-  return kBlocked;
+  return blocked;
 }
 
 bool carries_all(const model::Tags& tags, const model::Tags& wanted) {

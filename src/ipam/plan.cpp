@@ -99,6 +99,7 @@ class Planner {
 
   void check_vswitches_apart() {
     std::vector<std::pair<model::VSwitch, const char*>> all;
+    all.reserve(request_.node_vswitches.size() + request_.pod_vswitches.size());
     for (const model::VSwitch& vswitch : request_.node_vswitches) all.emplace_back(vswitch, "node");
     for (const model::VSwitch& vswitch : request_.pod_vswitches) {
       const bool also_nodes =

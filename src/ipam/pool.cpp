@@ -65,9 +65,9 @@ const AddressRecord* Pool::find(const net::IpAddress& address) const {
 }
 
 const Stock& Pool::stock(const std::string& eni_key) const {
-  static const Stock kEmpty;
+  static const Stock empty;
   const auto found = stocks_.find(eni_key);
-  return found == stocks_.end() ? kEmpty : found->second;
+  return found == stocks_.end() ? empty : found->second;
 }
 
 std::vector<AddressRecord> Pool::records() const {
