@@ -106,7 +106,7 @@ Result<> Lab::start_echo(const Node& node) const {
   TRY(node.spawn(
       {{programs_.path("terway-lab").native(), "echo", "--name", node.name()}, {{"PATH", kPath}}},
       paths_.run() / (node.name() + ".echo.log")));
-  return Ok{};
+  return wait_for_echo(node.netns_path(), kEchoPort, kEchoTimeout);
 }
 
 Result<> Lab::wait_until_ready(const std::string& name) const {

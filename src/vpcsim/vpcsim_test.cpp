@@ -176,11 +176,11 @@ TEST_CASE("our metadata client reads what the service tells") {
   cloud::MetadataSettings where;
   where.url = f.metadata_url(instance);
   cloud::MetadataClient metadata(where, f.clock);
-  CHECK(*metadata.instance_id() == instance["id"]);
+  CHECK(*metadata.instance_id() == instance["id"].get<std::string>());
   CHECK(*metadata.ram_role() == "R");
   const auto mac = metadata.mac();
   REQUIRE(mac.ok());
-  CHECK(mac->to_string() == instance["eni"]["mac"]);
+  CHECK(mac->to_string() == instance["eni"]["mac"].get<std::string>());
   CHECK(*metadata.macs() == std::vector{*mac});
   CHECK(metadata.gateway(*mac)->to_string() == "10.10.0.253");
   CHECK(metadata.private_ipv4s(*mac)->size() == 1);
