@@ -219,7 +219,7 @@ void DatapathThread::on(Unwire order) {
   inbox_.send(UnwiredFact{order.plan.key, order.serial, std::move(result)});
 }
 
-void DatapathThread::on(Check order) {
+void DatapathThread::on(const Check& order) {
   static const UniqueFd kNone;
   inbox_.send(CheckedFact{
       order.call, datapath_->check_pod(order.plan, order.netns == nullptr ? kNone : *order.netns)});

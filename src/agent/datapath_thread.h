@@ -84,7 +84,7 @@ class DatapathThread final : public Wiring {
   void on(Synced order);
   void on(Wire order);
   void on(Unwire order);
-  void on(Check order);
+  void on(const Check& order);
   void on(BringUp order);
   void on(TearDown order);
   void on(Find order);

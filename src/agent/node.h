@@ -63,10 +63,10 @@ class Node {
  private:
   // node_requests.cpp
   void on(AddCall call);
-  void on(DelCall call);
+  void on(const DelCall& call);
   void on(CheckCall call);
   void on(GcCall call);
-  void on(StatusCall call);
+  void on(const StatusCall& call);
   void on(const HungUp& gone);
   void on(const Question& question);
   void on(const ConfigFact& fact);

@@ -50,7 +50,7 @@ void Node::on(AddCall call) {
   attachments_.add(id, std::move(call.request), parts_.clock.wall());
 }
 
-void Node::on(DelCall call) {
+void Node::on(const DelCall& call) {
   const Call id = new_call(call.reply);
   if (id != 0) callers_[id].verb = "DEL";
   attachments_.del(id, call.key);
@@ -99,7 +99,7 @@ void Node::on(GcCall call) {
   }
 }
 
-void Node::on(StatusCall call) {
+void Node::on(const StatusCall& call) {
   const std::string why = not_ready();
   parts_.metrics.rpc("STATUS", !why.empty(), Duration::zero());
   if (why.empty()) return tell(call.reply, {0, Ok{}});

@@ -77,7 +77,7 @@ struct Outside {
 // One life of the daemon: ports that remember what was ordered, until somebody carries it out.
 class Daemon final : public Wiring, public Cloud {
  public:
-  explicit Daemon(Outside& outside, std::string config = "{}") : outside_(outside) {
+  explicit Daemon(Outside& outside, const std::string& config = "{}") : outside_(outside) {
     auto opened = journal::Journal::open(
         {outside.folder / "journal.db", outside.boot_id, outside.clock.now(), 200});
     REQUIRE(opened.ok());

@@ -132,7 +132,6 @@ TEST_CASE("what is not ours, is managed or is unknown is refused, and then nothi
   CHECK(refusal(foreign, {}).find("has no tag creator=terway") != std::string::npos);
   CHECK(refusal("eni-nope", {}).find("is no ENI of this instance") != std::string::npos);
   CHECK(refusal(ours, {ours}).find("belongs to the running terwayd") != std::string::npos);
-  std::string primary;
   cloud::EniFilter filter;
   filter.type = model::EniType::Primary;
   const auto found = cloud.account->client().describe_network_interfaces(filter);

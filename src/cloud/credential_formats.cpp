@@ -83,7 +83,7 @@ std::optional<std::string> decrypt(const std::string& base64, const std::string&
       EVP_DecryptFinal_ex(context.get(), out + size, &rest) != 1) {
     return std::nullopt;
   }
-  plain.resize(static_cast<std::size_t>(size + rest));
+  plain.resize(static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
   return plain;
 }
 

@@ -49,7 +49,7 @@ std::string encrypted(std::string_view plain, std::string_view key) {
                     static_cast<int>(plain.size()));
   EVP_EncryptFinal_ex(context, out + size, &rest);
   EVP_CIPHER_CTX_free(context);
-  data.append(cipher, 0, static_cast<std::size_t>(size + rest));
+  data.append(cipher, 0, static_cast<std::size_t>(size) + static_cast<std::size_t>(rest));
   std::string base64(data.size() * 2 + 4, '\0');
   base64.resize(static_cast<std::size_t>(EVP_EncodeBlock(
       reinterpret_cast<unsigned char*>(base64.data()),

@@ -238,8 +238,9 @@ void Reader::limits(std::map<std::string, std::uint32_t>& into) {
 }
 
 bool Reader::is_off() const {
-  return value_ == false || value_ == 0 || value_ == "" || value_ == "0" || value_ == "false" ||
-         ((value_.is_array() || value_.is_object()) && value_.empty());
+  return value_ == false || value_ == 0 ||
+         (value_.is_string() && value_.get_ref<const std::string&>().empty()) || value_ == "0" ||
+         value_ == "false" || ((value_.is_array() || value_.is_object()) && value_.empty());
 }
 
 void Reader::absent_feature(std::string_view feature) {

@@ -164,7 +164,8 @@ Result<Sandbox> sandbox_from_json(std::string_view text) {
   sandbox.pod.name = parsed.value("name", std::string());
   sandbox.pod.uid = parsed.value("uid", std::string());
   sandbox.pod.owner_kind = parsed.value("ownerKind", std::string());
-  for (const auto& [name, value] : parsed.value("capabilities", json::object()).items()) {
+  const json capabilities = parsed.value("capabilities", json::object());
+  for (const auto& [name, value] : capabilities.items()) {
     if (value.is_string()) sandbox.pod.capabilities[name] = value.get<std::string>();
   }
   sandbox.container_id = parsed.value("containerID", std::string());
