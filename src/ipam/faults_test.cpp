@@ -36,7 +36,7 @@ struct Node : SimulatedNode {
     for (int i = 0; i < count; ++i) add(prefix + std::to_string(i));
   }
   // The next `count` calls of this kind fail so.
-  void fail_next(OperationKind kind, int count, Trouble what) {
+  void fail_next(OperationKind kind, int count, const Trouble& what) {
     cloud.trouble = [kind, count, what](const Operation& operation) mutable {
       if (operation.kind != kind || count == 0) return Trouble{};
       --count;

@@ -156,7 +156,9 @@ Result<DropCounts> Cloud::drops() const {
   const json counters = TRY(parse(vpcsim::AdminClient(socket_).get("/counters")));
   for (const auto& [eni, by_name] : counters.items()) {
     for (const auto& [name, count] : by_name.items()) {
-      if (is_drop(name) && count != 0) counts[eni + ": " + name] = count.get<std::uint64_t>();
+      if (is_drop(name) && count != 0) {
+        counts[fmt::format("{}: {}", eni, name)] = count.get<std::uint64_t>();
+      }
     }
   }
   return counts;

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -36,7 +37,11 @@ bool flag_of(const json& object, const char* key) {
 bool at_least(const std::string& version, int major, int minor) {
   int have_major = 0;
   int have_minor = 0;
-  if (std::sscanf(version.c_str(), "%d.%d", &have_major, &have_minor) != 2) return false;
+  const char* end = version.data() + version.size();
+  const auto [dot, no_major] = std::from_chars(version.data(), end, have_major);
+  if (no_major != std::errc{} || dot == end || *dot != '.') return false;
+  const auto [rest, no_minor] = std::from_chars(dot + 1, end, have_minor);
+  if (no_minor != std::errc{}) return false;
   return have_major > major || (have_major == major && have_minor >= minor);
 }
 

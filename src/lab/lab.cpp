@@ -193,7 +193,7 @@ Result<PodOnNode> Lab::add_pod(const std::string& wanted, const PodSpec& pod) {
 Result<> Lab::delete_pod(const std::string& namespace_, const std::string& name) {
   for (const PodOnNode& pod : TRY(pods())) {
     if (pod.sandbox.pod.namespace_ != namespace_ || pod.sandbox.pod.name != name) continue;
-    TRY(runtime(pod.node, {"delete", namespace_ + "/" + name}, {}));
+    TRY(runtime(pod.node, {"delete", fmt::format("{}/{}", namespace_, name)}, {}));
     return Ok{};
   }
   return not_there("pod", namespace_ + "/" + name);

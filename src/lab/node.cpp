@@ -58,7 +58,7 @@ Result<> join_groups(const Cgroups& groups) {
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
-  ::sigprocmask(SIG_BLOCK, &child, nullptr);
+  ::pthread_sigmask(SIG_BLOCK, &child, nullptr);
   Result<> mounted = mount_node(spec.disk, boot_id, hierarchies);
   if (mounted.ok() && ::sethostname(spec.name.c_str(), spec.name.size()) != 0) {
     mounted = Error::from_errno(errno, "set the host name");
