@@ -64,7 +64,9 @@ void enter_or_exit(const Program& program) {
   }
   arguments.push_back(nullptr);
   std::vector<std::string> lines;
-  for (const auto& [name, value] : program.environment) lines.push_back(name + "=" + value);
+  for (const auto& [name, value] : program.environment) {
+    lines.push_back(fmt::format("{}={}", name, value));
+  }
   std::vector<char*> variables;
   for (const std::string& line : lines) variables.push_back(const_cast<char*>(line.c_str()));
   variables.push_back(nullptr);

@@ -21,7 +21,7 @@ Error invalid(std::string message) {
 // One mapping of the file: keys are taken out one by one, and what is left over is an error.
 class Section {
  public:
-  Section(YAML::Node node, std::string where) : node_(std::move(node)), where_(std::move(where)) {}
+  Section(const YAML::Node& node, std::string where) : node_(node), where_(std::move(where)) {}
 
   Result<> check_is_map() const {
     if (node_.IsMap()) return Ok{};
