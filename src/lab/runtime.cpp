@@ -270,7 +270,12 @@ Result<std::vector<Sandbox>> Runtime::list() const {
   }
   std::sort(files.begin(), files.end());
   std::vector<Sandbox> sandboxes;
-  for (const fs::path& file : files) sandboxes.push_back(TRY(read(file)));
+  for (const fs::path& file : files) {
+    auto sandbox = read(file);
+    if (sandbox.is(Error::Kind::NotFound)) continue;  // deleted since the directory was read
+    if (!sandbox.ok()) return sandbox.take_error();
+    sandboxes.push_back(std::move(*sandbox));
+  }
   return sandboxes;
 }
 

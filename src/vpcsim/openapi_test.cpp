@@ -301,7 +301,7 @@ TEST_CASE("a list comes in pages, by token and by number, and what goes meanwhil
   std::vector<std::string> seen = ids(page);
   CHECK(seen.size() == 10);
   REQUIRE(f.call("DeleteNetworkInterface", {{"NetworkInterfaceId", enis[9]}}).status == 200);
-  while (page.body["NextToken"] != "") {
+  while (!page.body["NextToken"].get<std::string>().empty()) {
     page = f.call("DescribeNetworkInterfaces",
                   {{"NextToken", page.body["NextToken"]}, {"Type", "Secondary"}});
     for (const std::string& id : ids(page)) seen.push_back(id);

@@ -415,7 +415,7 @@ TEST_CASE("an instance that goes takes its ENIs along, or leaves them") {
 
 TEST_CASE("a node that boots again finds its NICs in its new namespace") {
   Fixture f;
-  const std::string eni = f.create_attached("small");
+  CHECK_FALSE(f.create_attached("small").empty());
   f.world.take_effects();
   REQUIRE(f.world.boot_instance(f.instance, "").ok());
   CHECK(f.world.take_effects().size() == 2);  // both unplugged
