@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/settings.h"
 
-#include <algorithm>
-#include <cmath>
+#include "ipam/capacity.h"
 
 namespace terway::agent {
 
@@ -74,19 +73,8 @@ ipam::Settings ipam_settings(const config::Config& config, const Identity& ident
 }
 
 ipam::Limits ipam_limits(const config::Config& config, const Identity& identity) {
-  const model::InstanceType& type = identity.type;
-  ipam::Limits limits;
-  limits.ipv4_per_eni = type.ipv4_per_eni;
-  limits.ipv6_per_eni = type.ipv6_per_eni;
-  // Upstream's formula: int(adapters * ratio) + shift - 1, at most max_eni; never more than there
-  // are.
-  const auto adapters = static_cast<double>(type.eni_quantity);
-  const auto wanted = static_cast<std::int64_t>(std::floor(adapters * config.eni_cap_ratio)) +
-                      config.eni_cap_shift - 1;
-  std::int64_t most = std::max<std::int64_t>(0, std::int64_t{type.eni_quantity} - 1);
-  if (config.max_eni > 0) most = std::min<std::int64_t>(most, config.max_eni);
-  limits.max_enis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(wanted, 0, most));
-  return limits;
+  return ipam::limits_of(identity.type,
+                         {config.eni_cap_ratio, config.eni_cap_shift, config.max_eni});
 }
 
 datapath::Settings datapath_settings(const config::Config& config) {
