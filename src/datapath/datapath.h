@@ -31,6 +31,13 @@ struct Settings {
   // NICs that must never be touched, by MAC (no-manage tags); the NIC with the default route never
   // is.
   std::vector<net::Mac> unmanaged;
+  // eBPF programs carry what they can (bpf/datapath.bpf.c); off: policy routing carries everything.
+  bool fast_path = true;
+  // What pods reach through the host's stack, besides the node's own addresses: Services of a
+  // kube-proxy, the node-local DNS address.
+  std::vector<net::Prefix> host_stack_cidrs;
+  // Whether pods may reach the instance's metadata service.
+  bool pods_reach_metadata = true;
 };
 
 // Owned by the datapath thread: one netlink worker, for RTNL is one lock. No call waits for

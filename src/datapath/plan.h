@@ -41,14 +41,17 @@ struct Route {
   net::Prefix destination;
 };
 
-// One pod interface in veth mode.
+// One pod interface.
 struct PodPlan {
   model::AttachmentKey key;
   model::Pod pod;
+  model::NetworkMode mode = model::NetworkMode::Veth;
   std::string eni_id;                     // whose NIC its addresses leave by
   std::vector<net::IpAddress> addresses;  // at most one of each family
   std::uint32_t mtu = 0;                  // 0: the ENI's
   std::vector<Route> extra_routes;        // through the gateway, besides the default route
+  model::Bandwidth bandwidth;
+  model::NetworkPriority priority = model::NetworkPriority::None;
 };
 
 // What add_pod() made: for the CNI result and the journal.

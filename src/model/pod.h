@@ -34,4 +34,22 @@ struct Pod {
   auto operator<=>(const Pod&) const = default;
 };
 
+// How a pod's interface is joined to the VPC.
+enum class NetworkMode : std::uint8_t {
+  Veth,       // a pair, its host end outside the pod; shared ENI
+  Ipvlan,     // an L2 sub-interface of a shared ENI
+  Exclusive,  // the ENI itself
+};
+
+// Limits of a pod's interface, in bits of L2 frames per second; 0: none.
+struct Bandwidth {
+  std::uint64_t egress = 0;   // what the pod sends
+  std::uint64_t ingress = 0;  // what it receives
+
+  auto operator<=>(const Bandwidth&) const = default;
+};
+
+// `k8s.aliyun.com/network-priority`.
+enum class NetworkPriority : std::uint8_t { None, BestEffort, Burstable, Guaranteed };
+
 }  // namespace terway::model
