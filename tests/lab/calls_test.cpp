@@ -210,7 +210,7 @@ TEST_CASE("STATUS says 50 while no ADD could be served, and why") {
   CHECK(code_of(cluster.plugin(kNode, status)) == 50);
   REQUIRE(cluster.lab().start_daemon(kNode).ok());
   CHECK(eventually([&] { return code_of(cluster.plugin(kNode, status)) == 0; }));
-  for (int i = 0; i < 4; ++i) cluster.add_pod(fmt::format("p-{}", i));
+  for (int i = 0; i < 4; ++i) cluster.add_pod_at_last(fmt::format("p-{}", i));
   lab::PodSpec pod;
   pod.name = "too-many";
   CHECK_FALSE(cluster.lab().add_pod(kNode, pod).ok());

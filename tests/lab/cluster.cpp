@@ -92,6 +92,20 @@ lab::PodOnNode Cluster::add_pod(const std::string& name, const std::string& node
   return std::move(*added);
 }
 
+lab::PodOnNode Cluster::add_pod_at_last(const std::string& name, const std::string& node) {
+  lab::PodSpec pod;
+  pod.name = name;
+  std::optional<Result<lab::PodOnNode>> added;
+  eventually(
+      [&] {
+        added.emplace(lab_->add_pod(node, pod));
+        return added->ok();
+      },
+      std::chrono::minutes(4));
+  REQUIRE_MESSAGE(added->ok(), added->error().to_string());
+  return std::move(**added);
+}
+
 void Cluster::delete_pod(const std::string& name) {
   const auto deleted = lab_->delete_pod("default", name);
   REQUIRE_MESSAGE(deleted.ok(), deleted.error().to_string());
@@ -168,6 +182,16 @@ void Cluster::check_matrix() {
     FAIL_CHECK(to_string(probe.kind) << " " << probe.from << " -> " << probe.to << " "
                                      << probe.target.to_string() << ": " << probe.lost_at);
   }
+}
+
+void Cluster::check_matrix_heals() {
+  lab::MatrixSettings settings;
+  settings.timeout = std::chrono::milliseconds(500);
+  eventually([&] {
+    const auto matrix = lab_->matrix(settings);
+    return matrix.ok() && matrix->failed() == 0;
+  });
+  check_matrix();
 }
 
 void Cluster::check_audit() {

@@ -46,6 +46,9 @@ class Cluster {
 
   // Each fails the test where the lab says no.
   lab::PodOnNode add_pod(const std::string& name, const std::string& node = "node-1");
+  // As kubelet does: again after each refusal, until it comes up. Where a refusal is no fault: the
+  // cloud misbehaves, or the test gives an ADD little time.
+  lab::PodOnNode add_pod_at_last(const std::string& name, const std::string& node = "node-1");
   void delete_pod(const std::string& name);
   // Of the node's terwayd, by its CLI socket.
   template <class T>
@@ -63,6 +66,8 @@ class Cluster {
 
   // Every probe of the matrix gets through.
   void check_matrix();
+  // The same after something broke the network: it heals until a generous deadline.
+  void check_matrix_heals();
   // Waits (generously) until the audit has nothing to say.
   void check_audit();
 

@@ -62,7 +62,7 @@ TEST_CASE("pods fill the node to its capacity; the next one is refused with the 
   const auto pool = cluster.ask<rpc::cli::Pool>("node-1", rpc::cli::kPoolPath);
   const std::uint32_t capacity = pool.max_enis * pool.ipv4_per_eni;
   REQUIRE(capacity > 0);
-  for (std::uint32_t i = 0; i < capacity; ++i) cluster.add_pod(fmt::format("p{}", i));
+  for (std::uint32_t i = 0; i < capacity; ++i) cluster.add_pod_at_last(fmt::format("p{}", i));
   cluster.check_audit();
   lab::PodSpec pod;
   pod.name = "one-too-many";

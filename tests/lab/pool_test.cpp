@@ -50,26 +50,41 @@ void check_steady(Cluster& cluster) {
 
 }  // namespace
 
-TEST_CASE("the pool keeps its minimum and its maximum, and whole ENIs are given back") {
+TEST_CASE("the pool keeps its minimum and its maximum") {
+  Shape shape;
+  shape.instance_type = "ecs.g7.large";  // 6 addresses an ENI
+  shape.eni_conf = R"({min_pool_size: 1, max_pool_size: 4, cool_down: "1s"})";
+  Cluster cluster(shape);
+  const auto settled = [&](std::uint32_t least, std::uint32_t most) {
+    return eventually([&] {
+      const auto pool = pool_of(cluster);
+      return pool.idle >= least && pool.idle <= most && pool.cooling == 0 && pool.releasing == 0 &&
+             cluster.ask<rpc::cli::Pool>("node-1", rpc::cli::kPoolPath).operations.empty();
+    });
+  };
+  CHECK(settled(1, 4));
+  for (int i = 0; i < 8; ++i) cluster.add_pod(fmt::format("p-{}", i));
+  CHECK(settled(1, 4));
+  CHECK(enis_of(cluster).size() == 2);
+  check_steady(cluster);
+  for (int i = 0; i < 8; ++i) cluster.delete_pod(fmt::format("p-{}", i));
+  CHECK(settled(4, 4));  // what is above the maximum goes, and no more
+  check_steady(cluster);
+  cluster.check_audit();
+}
+
+TEST_CASE("an ENI that nobody needs any more is given back whole") {
   Shape shape;
   shape.instance_type = "ecs.g7.large";  // 6 addresses an ENI
   shape.eni_conf = R"({min_pool_size: 1, max_pool_size: 4, cool_down: "1s",
     idle_ip_reclaim_after: "1s", idle_ip_reclaim_interval: "1s"})";
   Cluster cluster(shape);
-  const auto kept = [&] {
-    const auto pool = pool_of(cluster);
-    return pool.idle >= 1 && pool.idle <= 4 && pool.cooling == 0 && pool.releasing == 0;
-  };
-  CHECK(eventually(kept));
   for (int i = 0; i < 8; ++i) cluster.add_pod(fmt::format("p-{}", i));
-  CHECK(eventually(kept));
   CHECK(enis_of(cluster).size() == 2);
-  check_steady(cluster);
   for (int i = 0; i < 8; ++i) cluster.delete_pod(fmt::format("p-{}", i));
-  CHECK(eventually(kept));
-  CHECK(eventually([&] { return enis_of(cluster).size() == 1; }));
+  CHECK(eventually([&] { return enis_of(cluster).size() == 1 && pool_of(cluster).total == 1; }));
+  CHECK(pool_of(cluster).idle == 1);
   check_steady(cluster);
-  CHECK(kept());
   cluster.check_audit();
 }
 
@@ -97,8 +112,9 @@ TEST_CASE("addresses that nobody has asked for in a while are given back down to
   Cluster cluster(shape);
   for (int i = 0; i < 6; ++i) cluster.add_pod(fmt::format("p-{}", i));
   for (int i = 0; i < 6; ++i) cluster.delete_pod(fmt::format("p-{}", i));
-  CHECK(pool_of(cluster).idle > 2);
   CHECK(eventually([&] { return pool_of(cluster).total == 1; }));
+  // Six at least were there, and two go at a time.
+  CHECK(calls_of(cluster, "UnassignPrivateIpAddresses").total >= 3);
   check_steady(cluster);
   cluster.check_audit();
 }
@@ -121,14 +137,16 @@ TEST_CASE("the pool grows although cooling addresses are there, and gives none o
 
 TEST_CASE("no address is reused before its cool-down is over, a restart of the daemon between") {
   Shape shape;
+  constexpr Duration kCoolDown = seconds(2);
   shape.eni_conf = R"({max_pool_size: 20, cool_down: "2s"})";
   Cluster cluster(shape);
   SystemClock clock;
   std::map<std::string, Instant> freed;
   Duration least = seconds(1000);
   int reused = 0;
-  const Instant end = clock.now() + seconds(7);
-  for (int round = 0; clock.now() < end; ++round) {
+  int looked = 0;
+  const Instant end = clock.now() + seconds(120);
+  for (int round = 0; (reused < 8 || looked < 4) && clock.now() < end; ++round) {
     const auto pod = cluster.add_pod("p");
     const auto before = freed.find(address_of(pod));
     if (before != freed.end()) {
@@ -139,14 +157,19 @@ TEST_CASE("no address is reused before its cool-down is over, a restart of the d
     cluster.delete_pod("p");
     if (round % 4 == 3) {
       const auto resting = cooling(cluster);
-      CHECK(resting.contains(address_of(pod)));
+      // Unless the machine took longer over this than the address rests.
+      if (clock.now() - freed[address_of(pod)] < kCoolDown) {
+        CHECK(resting.contains(address_of(pod)));
+        ++looked;
+      }
       restart_daemon(cluster);
     }
   }
   MESSAGE(reused << " reuses, the soonest after "
                  << std::chrono::duration_cast<milliseconds>(least).count() << " ms");
   CHECK(reused > 0);
-  CHECK(least >= seconds(2));
+  CHECK(looked > 0);
+  CHECK(least >= kCoolDown);
   CHECK(notices(cluster, "CoolDownShortened") == 0);
   cluster.check_audit();
 }
