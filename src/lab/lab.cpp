@@ -261,13 +261,16 @@ Result<> Lab::kill_daemon(const std::string& name) {
 }
 
 Result<> Lab::start_daemon(const std::string& name, const std::vector<std::string>& wrapper) {
-  TRY(cluster_node(name));
+  const Machine* machine = TRY(cluster_node(name));
   if (daemon_alive(name)) {
     return Error(Error::Kind::Exists, fmt::format("terwayd of {} runs already", name));
   }
   const Node inside = TRY(node(name));
   std::vector<std::string> argv = wrapper;
   argv.push_back(programs_.path("terwayd").native());
+  if (machine->mode == model::NetworkMode::Exclusive) {
+    argv.insert(argv.end(), {"--daemon-mode", "ENIOnly"});
+  }
   const Daemon daemon =
       TRY(inside.spawn({argv, {{"PATH", kPath}}}, paths_.run() / (name + ".terwayd.log")));
   TRY(replace_file(daemon_record(name), fmt::format("{} {}\n", daemon.pid, daemon.start_time),

@@ -100,8 +100,8 @@ class Lab {
 
   // lab_up.cpp
   Result<> build(const Topology& topology, const Progress& progress);
-  Result<> add_machine(const std::string& name, bool outside, const std::string& type,
-                       const std::string& vswitch, const Topology& topology);
+  // Of `wanted` only what it is to be is read: name, role, instance type, mode.
+  Result<> add_machine(const Machine& wanted, const std::string& vswitch, const Topology& topology);
   Result<> start_echo(const Node& node) const;
   Result<> start_pods(const Topology& topology, const Progress& progress);
   Result<> wait_until_ready(const std::string& node) const;

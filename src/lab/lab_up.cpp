@@ -74,13 +74,22 @@ Result<> Lab::build(const Topology& topology, const Progress& progress) {
                    fmt::format("{} {}\n", state_.cloud.pid, state_.cloud.start_time), 0600));
   for (const OutsideHost& host : topology.outside) {
     progress(fmt::format("{}: boot", host.name));
-    TRY(add_machine(host.name, true, kOutsideType, host.vswitch, topology));
+    Machine wanted;
+    wanted.name = host.name;
+    wanted.outside = true;
+    wanted.instance_type = kOutsideType;
+    TRY(add_machine(wanted, host.vswitch, topology));
   }
   for (const NodeTopology& node : topology.nodes) {
     progress(fmt::format("{}: boot, an {} with its primary ENI", node.name, node.instance_type));
-    TRY(add_machine(node.name, false, node.instance_type, node.vswitch, topology));
+    Machine wanted;
+    wanted.name = node.name;
+    wanted.instance_type = node.instance_type;
+    wanted.mode = node.mode;
+    TRY(add_machine(wanted, node.vswitch, topology));
     const Node booted = TRY(this->node(node.name));
-    TRY(install(booted, eni_conf(topology, node, state_), paths_, programs_.path("terway")));
+    TRY(install(booted, eni_conf(topology, node, state_), node.mode, paths_,
+                programs_.path("terway")));
   }
   for (const NodeTopology& node : topology.nodes) {
     progress(fmt::format("{}: terwayd", node.name));
@@ -89,12 +98,14 @@ Result<> Lab::build(const Topology& topology, const Progress& progress) {
   return start_pods(topology, progress);
 }
 
-Result<> Lab::add_machine(const std::string& name, bool outside, const std::string& type,
-                          const std::string& vswitch, const Topology& topology) {
+Result<> Lab::add_machine(const Machine& wanted, const std::string& vswitch,
+                          const Topology& topology) {
+  const std::string& name = wanted.name;
   const Node booted = TRY(Node::boot(spec(name)));
-  const Machine machine =
-      TRY_WITHIN(name, Cloud(paths_).add_instance(name, outside, type, vswitch, topology.stack,
-                                                  booted.netns_path()));
+  Machine machine =
+      TRY_WITHIN(name, Cloud(paths_).add_instance(name, wanted.outside, wanted.instance_type,
+                                                  vswitch, topology.stack, booted.netns_path()));
+  machine.mode = wanted.mode;
   state_.machines.push_back(machine);
   TRY(save_state(paths_, state_));
   const PrimaryNic nic = TRY(primary_nic_of(machine));

@@ -51,12 +51,13 @@ std::string eni_conf(const Topology& topology, const NodeTopology& node, const S
   return conf.dump(2);
 }
 
-Result<> install(const Node& node, const std::string& eni_conf, const Paths& paths,
-                 const fs::path& plugin) {
+Result<> install(const Node& node, const std::string& eni_conf, model::NetworkMode mode,
+                 const Paths& paths, const fs::path& plugin) {
+  json entry = {{"type", "terway"}, {"capabilities", {{"bandwidth", true}}}};
+  if (mode == model::NetworkMode::Ipvlan) entry["eniip_virtual_type"] = "ipvlan";
+  if (mode == model::NetworkMode::Exclusive) entry["host_stack_cidrs"] = {"169.254.20.10/32"};
   const json conflist = {
-      {"cniVersion", "1.1.0"},
-      {"name", "terway"},
-      {"plugins", json::array({{{"type", "terway"}, {"capabilities", {{"bandwidth", true}}}}})}};
+      {"cniVersion", "1.1.0"}, {"name", "terway"}, {"plugins", json::array({entry})}};
   const std::string ca = TRY_WITHIN("the cloud's CA", read_file(paths.cloud_ca()));
   const std::string program = TRY_WITHIN("the plugin", read_file(plugin));
   TRY(put(node, kEniConf, eni_conf, 0600));

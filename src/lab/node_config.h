@@ -19,7 +19,7 @@ inline constexpr const char* kEniConf = "/etc/eni/eni.json";
 // over that.
 std::string eni_conf(const Topology& topology, const NodeTopology& node, const State& state);
 
-Result<> install(const Node& node, const std::string& eni_conf, const Paths& paths,
-                 const std::filesystem::path& plugin);
+Result<> install(const Node& node, const std::string& eni_conf, model::NetworkMode mode,
+                 const Paths& paths, const std::filesystem::path& plugin);
 
 }  // namespace terway::lab

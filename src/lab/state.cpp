@@ -29,7 +29,8 @@ json to_json(const Machine& machine) {
           {"mac", machine.mac},
           {"addresses", machine.addresses},
           {"gateways", machine.gateways},
-          {"mtu", machine.mtu}};
+          {"mtu", machine.mtu},
+          {"mode", to_string(machine.mode)}};
 }
 
 Machine machine_from(const json& entry) {
@@ -43,6 +44,8 @@ Machine machine_from(const json& entry) {
   machine.addresses = entry.value("addresses", std::vector<std::string>());
   machine.gateways = entry.value("gateways", std::vector<std::string>());
   machine.mtu = entry.value("mtu", 1500U);
+  machine.mode = model::network_mode_from(entry.value("mode", std::string()))
+                     .value_or(model::NetworkMode::Veth);
   return machine;
 }
 

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "lab/process.h"
+#include "model/pod.h"
 #include "net/address.h"
 
 namespace terway::lab {
@@ -24,6 +25,7 @@ struct Machine {
   std::vector<std::string> addresses;  // "192.168.0.2/19": of the primary NIC
   std::vector<std::string> gateways;   // one for each address
   std::uint32_t mtu = 1500;
+  model::NetworkMode mode = model::NetworkMode::Veth;  // of a node's pods
 };
 
 struct State {

@@ -174,9 +174,12 @@ Result<> read_nodes(Section& root, Topology& topology) {
     node.pod_vswitches = TRY(section.texts("pod_vswitches"));
     node.pods = TRY(section.number("pods", 4, 0, 5000));
     const std::string mode = TRY(section.text("mode", "veth"));
-    if (mode != "veth") {
-      return invalid(fmt::format("{} is {}, allowed is veth", section.at("mode"), mode));
+    const auto known = model::network_mode_from(mode);
+    if (!known) {
+      return invalid(
+          fmt::format("{} is {}, allowed are veth, ipvlan, exclusive", section.at("mode"), mode));
     }
+    node.mode = *known;
     topology.nodes.push_back(std::move(node));
     return Ok{};
   });

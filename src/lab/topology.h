@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "model/pod.h"
 #include "net/address.h"
 
 namespace terway::lab {
@@ -30,6 +31,7 @@ struct NodeTopology {
   std::string vswitch;                     // of its primary ENI
   std::vector<std::string> pod_vswitches;  // of its pods' ENIs
   std::uint32_t pods = 0;                  // started by `up`
+  model::NetworkMode mode = model::NetworkMode::Veth;
 };
 
 // A host of the VPC that is no node of the cluster.

@@ -17,7 +17,7 @@ vswitches:
   - {name: nodes, zone: a, cidr: 10.1.0.0/24, ipv6_cidr: "fd00:0:0:1::/64"}
   - {name: pods, zone: a, cidr: 10.2.0.0/24, ipv6_cidr: "fd00:0:0:2::/64"}
 nodes:
-  - {name: n1, vswitch: nodes, pod_vswitches: [pods], pods: 7}
+  - {name: n1, vswitch: nodes, pod_vswitches: [pods], pods: 7, mode: exclusive}
   - {vswitch: nodes}
 outside:
   - {vswitch: pods}
@@ -38,6 +38,8 @@ TEST_CASE("a topology is read whole, with defaults for what it leaves out") {
   CHECK(topology->stack == IpStack::Dual);
   CHECK(topology->mtu == 8500);
   CHECK(topology->nodes[0].pods == 7);
+  CHECK(topology->nodes[0].mode == model::NetworkMode::Exclusive);
+  CHECK(topology->nodes[1].mode == model::NetworkMode::Veth);
   CHECK(topology->nodes[1].name == "node-2");
   CHECK(topology->nodes[1].instance_type == "ecs.g7.xlarge");
   CHECK(topology->outside[0].name == "outside-1");
@@ -57,6 +59,10 @@ TEST_CASE("what is wrong is named by its key, with what is allowed") {
   CHECK(why(parse_topology("vswitches: [{name: a, cidr: 192.168.0.0/24}, "
                            "{name: b, cidr: 192.168.0.0/25}]\nnodes: [{vswitch: a}]"))
             .find("overlap") != std::string::npos);
+  CHECK(why(parse_topology("vswitches: [{name: a, cidr: 192.168.0.0/24}]\n"
+                           "nodes: [{vswitch: a, mode: vlan}]"))
+            .find("nodes[0].mode is vlan, allowed are veth, ipvlan, exclusive") !=
+        std::string::npos);
   CHECK(why(parse_topology("a: [")).find("topology:") != std::string::npos);
   CHECK(why(parse_topology("[]")).find("must be a mapping") != std::string::npos);
 }

@@ -4,7 +4,9 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "net/address.h"
@@ -40,6 +42,8 @@ enum class NetworkMode : std::uint8_t {
   Ipvlan,     // an L2 sub-interface of a shared ENI
   Exclusive,  // the ENI itself
 };
+std::string_view to_string(NetworkMode mode);
+std::optional<NetworkMode> network_mode_from(std::string_view text);
 
 // Limits of a pod's interface, in bits of L2 frames per second; 0: none.
 struct Bandwidth {
