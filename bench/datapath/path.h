@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways that packets may take between two ends, each in namespaces of its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "datapath/datapath.h"
+#include "nodes.h"
+#include "traffic.h"
+
+namespace terway::bench {
+
+struct Path {
+  std::string name;
+  Nodes nodes;
+  std::vector<Namespace> pods{};
+  std::vector<std::unique_ptr<datapath::Datapath>> datapaths{};
+  Ends ends{};
+  // What the nodes' IP stacks together forward for a request and its response: what the path is.
+  double forwards = 0;
+};
+
+// Node to node over their ENIs, which have addresses: the denominator.
+Result<Path> make_host();
+
+// `pods` of ours on each node, wired by datapath::Datapath; traffic goes between the middle ones.
+Result<Path> make_terway(const std::string& name, unsigned pods);
+// Between two of `pods` on one node.
+Result<Path> make_same_node(const std::string& name, unsigned pods);
+
+// Plain policy routing as upstream lays it out: two rules a pod.
+Result<Path> make_upstream(const std::string& name, unsigned pods);
+
+// The reference plugin ptp with host-local; the nodes route each other's pods.
+Result<Path> make_ptp(const std::string& name, unsigned pods);
+
+// By its name in the answer; NotFound for a name that is none.
+Result<Path> make_path(const std::string& name);
+// All but the host, in the order of the answer.
+const std::vector<std::string>& path_names();
+
+}  // namespace terway::bench
