@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the fabric's program (fabric.bpf.c) and its owner (src/vpcsim/fabric.cpp) share: keys and
- * values of the maps, and the list of verdicts. Addresses are 16 bytes in network order, IPv4
- * v4-mapped (RFC 4291 2.5.5.2).
+ * values of the maps, and the list of verdicts.
  */
 #pragma once
 
 #include <linux/types.h>
 
+#include "ip_address.h"
+
 #ifdef __cplusplus
 namespace terway::fabric_abi
 {
+using abi::ip_address;
 #define FABRIC_ASSERT static_assert
 #else
 #define FABRIC_ASSERT _Static_assert
@@ -45,16 +47,11 @@ enum fabric_verdict {
 };
 #define FABRIC_LAST_SENT FABRIC_TOO_BIG
 
-struct fabric_address {
-	__be32 word[4];
-};
-FABRIC_ASSERT(sizeof(struct fabric_address) == 16, "an address is 16 bytes");
-
 /* Contains an address when (address & mask) == network. All zero contains nothing that is asked
  * for: IPv4 is v4-mapped, so `::` is the only address in it once mask is all ones. */
 struct fabric_prefix {
-	struct fabric_address network;
-	struct fabric_address mask;
+	struct ip_address network;
+	struct ip_address mask;
 };
 
 struct fabric_count {
@@ -70,8 +67,8 @@ struct fabric_port {
 	__u8 pad[6];
 	struct fabric_prefix vswitch_v4;
 	struct fabric_prefix vswitch_v6; /* network :: and mask of ones where there is none */
-	struct fabric_address gateway_v4;
-	struct fabric_address gateway_v6; /* :: where there is none */
+	struct ip_address gateway_v4;
+	struct ip_address gateway_v6; /* :: where there is none */
 	struct fabric_count counts[FABRIC_VERDICTS];
 };
 FABRIC_ASSERT(sizeof(struct fabric_port) == 16 + 64 + 32 + 16 * FABRIC_VERDICTS,
@@ -80,7 +77,7 @@ FABRIC_ASSERT(sizeof(struct fabric_port) == 16 + 64 + 32 + 16 * FABRIC_VERDICTS,
 /* Who owns an address of a VPC: the table that both forwarding and anti-spoofing read. */
 struct fabric_owner_key {
 	__u32 vpc;
-	struct fabric_address address;
+	struct ip_address address;
 };
 FABRIC_ASSERT(sizeof(struct fabric_owner_key) == 20, "no implicit padding");
 

@@ -6,62 +6,52 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "../fabric_abi.h"
+#include "../ip_address.h"
 
-static __always_inline struct fabric_address address_from_v4(__be32 v4)
+static __always_inline struct ip_address address_from_v4(__be32 v4)
 {
-	struct fabric_address address = {{0, 0, bpf_htonl(0xffff), v4}};
+	struct ip_address address = {{0, 0, bpf_htonl(0xffff), v4}};
 
 	return address;
 }
 
-static __always_inline struct fabric_address address_from_v6(const void *sixteen)
+static __always_inline struct ip_address address_from_v6(const void *sixteen)
 {
-	struct fabric_address address;
+	struct ip_address address;
 
 	__builtin_memcpy(&address, sixteen, sizeof(address));
 	return address;
 }
 
-static __always_inline bool address_equal(const struct fabric_address *a,
-					  const struct fabric_address *b)
+static __always_inline bool address_equal(const struct ip_address *a, const struct ip_address *b)
 {
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
 	       a->word[3] == b->word[3];
 }
 
-static __always_inline bool address_is_v4(const struct fabric_address *a)
+static __always_inline bool address_is_v4(const struct ip_address *a)
 {
 	return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
 }
 
 /* 0.0.0.0 or :: */
-static __always_inline bool address_is_unspecified(const struct fabric_address *a)
+static __always_inline bool address_is_unspecified(const struct ip_address *a)
 {
 	return !a->word[0] && !a->word[1] && !a->word[3] &&
 	       (!a->word[2] || a->word[2] == bpf_htonl(0xffff));
 }
 
 /* fe80::/10. Its IPv4 counterpart has no special standing in a VPC. */
-static __always_inline bool address_is_v6_link_local(const struct fabric_address *a)
+static __always_inline bool address_is_v6_link_local(const struct ip_address *a)
 {
 	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
 /* 224.0.0.0/4, 255.255.255.255, ff00::/8 */
-static __always_inline bool address_is_multicast(const struct fabric_address *a)
+static __always_inline bool address_is_multicast(const struct ip_address *a)
 {
 	if (address_is_v4(a))
 		return (a->word[3] & bpf_htonl(0xf0000000)) == bpf_htonl(0xe0000000) ||
 		       a->word[3] == 0xffffffff;
 	return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
-}
-
-static __always_inline bool prefix_contains(const struct fabric_prefix *prefix,
-					    const struct fabric_address *a)
-{
-	for (int i = 0; i < 4; i++)
-		if ((a->word[i] & prefix->mask.word[i]) != prefix->network.word[i])
-			return false;
-	return true;
 }

@@ -2,6 +2,7 @@
 /* The fabric's maps and its settings; written by user space, read by the program. */
 #pragma once
 
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -26,7 +27,7 @@ struct {
 volatile __u32 fabric_path_mtu;
 
 static __always_inline const struct fabric_owner *fabric_find_owner(const struct fabric_port *port,
-								    const struct fabric_address *a)
+								    const struct ip_address *a)
 {
 	struct fabric_owner_key key = {.vpc = port->vpc, .address = *a};
 
@@ -35,11 +36,20 @@ static __always_inline const struct fabric_owner *fabric_find_owner(const struct
 
 /* Is it an address of the ENI behind this port? */
 static __always_inline bool fabric_owns(struct __sk_buff *skb, const struct fabric_port *port,
-					const struct fabric_address *a)
+					const struct ip_address *a)
 {
 	const struct fabric_owner *owner = fabric_find_owner(port, a);
 
 	return owner && owner->port == skb->ifindex;
+}
+
+static __always_inline bool prefix_contains(const struct fabric_prefix *prefix,
+					    const struct ip_address *a)
+{
+	for (int i = 0; i < 4; i++)
+		if ((a->word[i] & prefix->mask.word[i]) != prefix->network.word[i])
+			return false;
+	return true;
 }
 
 static const __u8 fabric_gateway_mac[6] = FABRIC_GATEWAY_MAC;

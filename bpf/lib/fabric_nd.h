@@ -4,35 +4,12 @@
 
 #include "checksum.h"
 #include "fabric_maps.h"
-#include "icmp.h"
-#include "packet.h"
-
-#define ND_ROUTER_SOLICITATION	   133
-#define ND_ROUTER_ADVERTISEMENT	   134
-#define ND_NEIGHBOUR_SOLICITATION  135
-#define ND_NEIGHBOUR_ADVERTISEMENT 136
-#define ND_REDIRECT		   137
-#define ND_HOP_LIMIT		   255
+#include "nd.h"
 
 /* Flags of an advertisement. */
 #define ND_ROUTER    0x80000000
 #define ND_SOLICITED 0x40000000
 #define ND_OVERRIDE  0x20000000
-
-#define ND_OPTION_SOURCE_MAC 1
-#define ND_OPTION_TARGET_MAC 2
-
-/* A neighbour solicitation or advertisement, up to its options. */
-struct nd_neighbour {
-	struct icmp icmp;
-	struct fabric_address target;
-};
-
-struct nd_mac_option {
-	__u8 type;
-	__u8 length; /* in units of 8 bytes */
-	__u8 mac[ETH_ALEN];
-};
 
 /* A whole neighbour advertisement behind its Ethernet header. */
 struct nd_advertisement {
@@ -41,35 +18,9 @@ struct nd_advertisement {
 	struct nd_mac_option mac;
 };
 
-static __always_inline bool nd_is(const struct packet *packet, __u8 type)
-{
-	return packet->ethertype == bpf_htons(ETH_P_IPV6) && packet->transport == IPPROTO_ICMPV6 &&
-	       type >= ND_ROUTER_SOLICITATION && type <= ND_REDIRECT;
-}
-
-/* Is every link-layer address among the options the port's? Four options are looked at: Linux sends
- * one or two. */
-static __always_inline bool nd_options_claim_only(struct cursor *cursor, const __u8 *mac)
-{
-	for (int i = 0; i < 4; i++) {
-		struct nd_mac_option *option = cursor->at;
-
-		if ((void *)(option + 1) > cursor->end)
-			return true;
-		if ((option->type == ND_OPTION_SOURCE_MAC ||
-		     option->type == ND_OPTION_TARGET_MAC) &&
-		    !mac_equal(option->mac, mac))
-			return false;
-		if (option->length != 1)
-			return true;
-		cursor->at = option + 1;
-	}
-	return true;
-}
-
 /* Turns the solicitation into its advertisement. */
 static __always_inline bool nd_answer(struct __sk_buff *skb, const struct packet *packet,
-				      const struct fabric_address *target, bool is_gateway)
+				      const struct ip_address *target, bool is_gateway)
 {
 	struct nd_advertisement reply = {
 		.ip = {.version = 6,
@@ -101,7 +52,7 @@ static __always_inline bool nd_answer(struct __sk_buff *skb, const struct packet
 static __always_inline enum fabric_verdict nd_solicitation(struct __sk_buff *skb,
 							   const struct fabric_port *port,
 							   const struct packet *packet,
-							   const struct fabric_address *target)
+							   const struct ip_address *target)
 {
 	if (address_is_unspecified(&packet->source)) /* duplicate address detection */
 		return FABRIC_ABSORBED;
@@ -121,7 +72,7 @@ static __always_inline enum fabric_verdict fabric_nd(struct __sk_buff *skb,
 						     struct cursor *cursor, __u8 type)
 {
 	struct nd_neighbour *neighbour = cursor->at;
-	struct fabric_address target;
+	struct ip_address target;
 
 	if (packet->hops != ND_HOP_LIMIT)
 		return FABRIC_MALFORMED;

@@ -27,8 +27,8 @@ struct packet {
 	bool fragment;
 	bool dont_fragment; /* always so for IPv6 */
 	__u16 transport_offset;
-	struct fabric_address source;
-	struct fabric_address destination;
+	struct ip_address source;
+	struct ip_address destination;
 };
 
 /* Reads forward through the linear part of an skb. Contract of every packet_parse_*: reads at the

@@ -36,8 +36,8 @@ constexpr net::Mac kGatewayMac{FABRIC_GATEWAY_MAC};
 // Ports carry whatever the NICs do; a limit is the path MTU's business.
 constexpr std::uint32_t kPortMtu = 65535;
 
-abi::fabric_address to_abi(const net::IpAddress& address) {
-  abi::fabric_address out;
+abi::ip_address to_abi(const net::IpAddress& address) {
+  abi::ip_address out;
   std::memcpy(&out, address.bytes.data(), sizeof(out));
   return out;
 }

@@ -31,8 +31,8 @@ constexpr auto kSolicitedNode = "33:33:ff:00:00:01";
 constexpr std::uint32_t kPortA = 1;
 constexpr std::uint32_t kPortB = 7;
 
-fabric_address address(std::string_view text) {
-  fabric_address out;
+ip_address address(std::string_view text) {
+  ip_address out;
   __builtin_memcpy(&out, packet::address(text).bytes.data(), sizeof(out));
   return out;
 }
