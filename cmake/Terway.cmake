@@ -67,15 +67,42 @@ function(terway_library name)
   endif()
 endfunction()
 
-# terway_test(NAME RING unit|packet|netns|lab SOURCES file... USES folder... [LINK external...])
-# A doctest binary in <build>/tests/<ring>/. `./dev test` runs every binary it finds there.
+# terway_test(NAME RING unit|packet|netns|lab|vm SOURCES file... USES folder... [LINK external...]
+#             [KERNELS all|5.10|6.1|6.12...])
+# A doctest binary in <build>/tests/<ring>/. `./dev test` runs every binary it finds there. KERNELS are
+# those whose guest (tools/vm/) runs it too; those of the ring vm run nowhere else. Without it packet
+# tests run on all kernels, others on none.
 function(terway_test name)
-  cmake_parse_arguments(ARG "" "RING" "SOURCES;USES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "RING" "SOURCES;USES;LINK;KERNELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_USES} ${ARG_LINK} doctest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                                            ${CMAKE_BINARY_DIR}/tests/${ARG_RING})
+  if(ARG_RING STREQUAL packet AND NOT ARG_KERNELS)
+    set(ARG_KERNELS all)
+  elseif(ARG_RING STREQUAL vm AND NOT ARG_KERNELS)
+    message(FATAL_ERROR "${name}: a test of the ring vm says on which KERNELS it runs")
+  endif()
+  if(ARG_KERNELS STREQUAL all)
+    set(ARG_KERNELS ${TERWAY_KERNELS})
+  endif()
+  foreach(kernel ${ARG_KERNELS})
+    if(NOT kernel IN_LIST TERWAY_KERNELS)
+      message(FATAL_ERROR "${name}: KERNELS has ${kernel}; there are: all ${TERWAY_KERNELS}")
+    endif()
+    set_property(GLOBAL APPEND_STRING PROPERTY TERWAY_VM_TESTS "${kernel} ${ARG_RING}/${name}\n")
+  endforeach()
 endfunction()
+
+# <build>/vm-tests, for ./dev: "KERNEL RING/NAME" of each test that runs in a guest.
+function(terway_write_vm_tests)
+  get_property(lines GLOBAL PROPERTY TERWAY_VM_TESTS)
+  file(WRITE ${CMAKE_BINARY_DIR}/vm-tests "${lines}")
+endfunction()
+execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/vm/kernels OUTPUT_VARIABLE TERWAY_KERNELS
+                OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" TERWAY_KERNELS "${TERWAY_KERNELS}")
+cmake_language(DEFER DIRECTORY ${CMAKE_SOURCE_DIR} CALL terway_write_vm_tests)
 
 # terway_program(NAME USES folder...): cmd/NAME/main.cpp.
 function(terway_program name)
