@@ -27,6 +27,9 @@ struct Judge {
     }
     return nullptr;
   }
+  bool is_ours(int ifindex) const {
+    return nic_of(ifindex) != nullptr || pod_of(ifindex) != nullptr;
+  }
   bool is_primary(int ifindex) const {
     return state.primary && state.primary->link.ifindex == ifindex;
   }
@@ -73,6 +76,13 @@ struct Judge {
     const auto& addresses = pod->plan.addresses;
     return std::find(addresses.begin(), addresses.end(), neighbour.address) != addresses.end() &&
            (removed || neighbour.mac != pod_mac_of(pod->plan.key) || !neighbour.permanent());
+  }
+  // What others attach besides is theirs; what of ours they remove or replace is put back.
+  bool operator()(const kernel::Qdisc& qdisc) const {
+    return !by_us && removed && qdisc.kind == "clsact" && is_ours(qdisc.ifindex);
+  }
+  bool operator()(const kernel::Filter& filter) const {
+    return !by_us && filter.ours() && is_ours(filter.ifindex);
   }
   bool operator()(const kernel::TableChange& change) const {
     return !by_us && change.table == kNftTable;

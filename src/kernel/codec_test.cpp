@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 
 #include <random>
 
 #include "kernel/address.h"
 #include "kernel/conntrack.h"
+#include "kernel/filter.h"
 #include "kernel/link.h"
 #include "kernel/monitor.h"
 #include "kernel/neighbour.h"
 #include "kernel/nftables.h"
 #include "kernel/probe.h"
+#include "kernel/qdisc.h"
 #include "kernel/route.h"
 #include "kernel/rule.h"
 
@@ -95,6 +99,58 @@ TEST_CASE("errors name the message") {
   rule.priority = 512;
   rule.table = 52;
   CHECK(describe(view_of(delete_rule(rule))) == "delete rule 512: lookup 52");
+  CHECK(describe(view_of(set_filter(7, Hook::Egress, 3, "pod_ingress"))) ==
+        "write filter pod_ingress dev 7 egress");
+  CHECK(describe(view_of(add_clsact(7))) == "write qdisc clsact dev 7");
+}
+
+TEST_CASE("a filter of ours is told from others'") {
+  for (const Hook hook : {Hook::Ingress, Hook::Egress}) {
+    const Message message = set_filter(7, hook, 3, "pod_egress");
+    const auto filter = parse_filter(view_of(message));
+    REQUIRE(filter);
+    CHECK(filter->ours());
+    CHECK(filter->ifindex == 7);
+    CHECK(filter->hook == hook);
+    CHECK(filter->name == "pod_egress");
+    CHECK(parse_filter(view_of(delete_filter(7, hook)))->ours());
+  }
+  // As the kernel answers: program and tag are its to tell.
+  tcmsg header{};
+  header.tcm_ifindex = 7;
+  header.tcm_handle = 1;
+  header.tcm_parent = TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS);
+  header.tcm_info = std::uint32_t{kFilterPriority} << 16U;
+  Message other(RTM_NEWTFILTER);
+  other.header(header).put_text(TCA_KIND, "bpf");
+  other.nest(TCA_OPTIONS, [&] {
+    other.put_u32(TCA_BPF_ID, 42);
+    other.put(TCA_BPF_TAG, "\1\2\3\4\5\6\7\10", 8);
+  });
+  const auto filter = parse_filter(view_of(other));
+  REQUIRE(filter);
+  CHECK_FALSE(filter->ours());
+  CHECK(filter->hook == Hook::Egress);
+  CHECK(filter->program_id == 42);
+  CHECK(filter->tag == std::array<std::uint8_t, 8>{1, 2, 3, 4, 5, 6, 7, 8});
+}
+
+TEST_CASE("the head of a priority, and a filter at no hook of clsact, are no filters") {
+  for (const auto& [handle, parent] :
+       {std::pair{0U, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)}, std::pair{1U, TC_H_ROOT}}) {
+    tcmsg header{};
+    header.tcm_handle = handle;
+    header.tcm_parent = parent;
+    Message message(RTM_NEWTFILTER);
+    message.header(header).put_text(TCA_KIND, "bpf");
+    CHECK_FALSE(parse_filter(view_of(message)));
+  }
+}
+
+TEST_CASE("clsact has the handle that the kernel wants") {
+  const auto qdisc = parse_qdisc(view_of(add_clsact(7)));
+  REQUIRE(qdisc);
+  CHECK(*qdisc == Qdisc{7, "clsact", 0xffff0000, TC_H_CLSACT});
 }
 
 TEST_CASE("a stacked link is told from a device of its own") {

@@ -7,9 +7,11 @@
 #include <array>
 
 #include "kernel/address.h"
+#include "kernel/filter.h"
 #include "kernel/link.h"
 #include "kernel/message.h"
 #include "kernel/neighbour.h"
+#include "kernel/qdisc.h"
 #include "kernel/route.h"
 #include "kernel/rule.h"
 
@@ -60,6 +62,13 @@ std::string describe(const MessageView& message) {
   if (const auto neighbour = parse_neighbour(message)) {
     return fmt::format("{} neighbour {} dev {}", verb, neighbour->address.to_string(),
                        neighbour->ifindex);
+  }
+  if (const auto qdisc = parse_qdisc(message)) {
+    return fmt::format("{} qdisc {} dev {}", verb, qdisc->kind, qdisc->ifindex);
+  }
+  if (const auto filter = parse_filter(message)) {
+    return fmt::format("{} filter {} dev {} {}", verb, filter->name, filter->ifindex,
+                       to_string(filter->hook));
   }
   return fmt::format("{} (rtnetlink type {})", verb, type);
 }

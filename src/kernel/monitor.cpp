@@ -49,6 +49,12 @@ std::optional<Event> parse_event(const MessageView& message) {
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH:
       return event_of(message, type == RTM_DELNEIGH, parse_neighbour(message));
+    case RTM_NEWQDISC:
+    case RTM_DELQDISC:
+      return event_of(message, type == RTM_DELQDISC, parse_qdisc(message));
+    case RTM_NEWTFILTER:
+    case RTM_DELTFILTER:
+      return event_of(message, type == RTM_DELTFILTER, parse_filter(message));
     default:
       break;
   }
@@ -77,6 +83,7 @@ Result<Monitor> Monitor::open(const Groups& groups) {
   if (groups.routes) wanted.insert(wanted.end(), {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE});
   if (groups.rules) wanted.insert(wanted.end(), {RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
   if (groups.neighbours) wanted.push_back(RTNLGRP_NEIGH);
+  if (groups.filters) wanted.push_back(RTNLGRP_TC);
   for (const int group : wanted) TRY(join(monitor.socket_, group));
   return monitor;
 }

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "kernel/address.h"
+#include "kernel/filter.h"
 #include "kernel/link.h"
 #include "kernel/neighbour.h"
+#include "kernel/qdisc.h"
 #include "kernel/route.h"
 #include "kernel/rule.h"
 
@@ -24,7 +26,7 @@ struct Event {
   bool removed = false;
   // The netlink port of who did it; 0 when the kernel did it itself (and for links before 6.2).
   std::uint32_t by_port = 0;
-  std::variant<Link, Address, Route, Rule, Neighbour, TableChange> what;
+  std::variant<Link, Address, Route, Rule, Neighbour, Qdisc, Filter, TableChange> what;
 };
 
 // nullopt for messages that are none of these.
@@ -39,6 +41,7 @@ class Monitor {
     bool routes = false;
     bool rules = false;
     bool neighbours = false;
+    bool filters = false;  // and qdiscs
   };
   static Result<Monitor> open(const Groups& groups);
   static Result<Monitor> open_nftables();
