@@ -74,12 +74,13 @@ std::string Answer::json() const {
   all["paths"] = Json::array();
   for (const Row& row : rows) {
     const Ratios is = ratios(row.best, host);
-    all["paths"].push_back({{"path", row.path},
-                            {"rr", rounded(is.rr, 3)},
-                            {"crr", rounded(is.crr, 3)},
-                            {"stream", rounded(is.stream, 3)},
-                            {"rr_us_above_host", rounded(is.rr_us_above_host, 3)},
-                            {"forwarded_per_rr", rounded(row.best.forwarded, 2)}});
+    all[row.floor ? "floors" : "paths"].push_back(
+        {{"path", row.path},
+         {"rr", rounded(is.rr, 3)},
+         {"crr", rounded(is.crr, 3)},
+         {"stream", rounded(is.stream, 3)},
+         {"rr_us_above_host", rounded(is.rr_us_above_host, 3)},
+         {"forwarded_per_rr", rounded(row.best.forwarded, 2)}});
   }
   all["rounds"] = rounds;
   all["cpu"] = cpu;
@@ -114,7 +115,7 @@ std::string Answer::table(Colour colour) const {
     const Ratios is = ratios(row.best, host);
     const auto found = beside().find(row.path);
     const Beside known = found == beside().end() ? Beside{} : found->second;
-    table.add({{row.path},
+    table.add({{row.path, row.floor ? Tone::Faint : Tone::Plain},
                {number(is.rr, 3), tone_of(known.rr_target > 0, is.rr <= known.rr_target)},
                {number(known.rr_floor), Tone::Faint},
                {number(known.rr_target), Tone::Faint},
@@ -131,7 +132,8 @@ std::string Answer::table(Colour colour) const {
       "rounds'"
       " medians, both ends on CPU {}\nrr: round trip, times the host's; crr: connections, parts of "
       "the host's; stream: TSO and GSO off, a trend;\nforwarded: packets that the nodes' IP stacks "
-      "forwarded for each round trip\n",
+      "forwarded for each round trip;\nfloor: the least that programs can do, measured here; "
+      "prototype: a bare one of the like, measured elsewhere\n",
       table.to_string(colour), host.rr_us, host.crr_us, host.stream_gbps, rounds, cpu);
 }
 

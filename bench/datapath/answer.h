@@ -22,6 +22,7 @@ struct Figures {
 
 struct Row {
   std::string path;
+  bool floor = false;  // no way that pods' packets take, but what one could cost at least
   Figures best;
 };
 

@@ -84,7 +84,10 @@ Result<Answer> run(const Options& options) {
     tell(fmt::format("round {} of {}", round, options.rounds));
   }
   answer.host = best[0];
-  for (std::size_t i = 1; i < paths.size(); ++i) answer.rows.push_back({paths[i].name, best[i]});
+  for (std::size_t i = 1; i < paths.size(); ++i) {
+    const bool floor = paths[i].name.ends_with("floor");
+    answer.rows.push_back({paths[i].name, floor, best[i]});
+  }
   return answer;
 }
 

@@ -21,6 +21,8 @@ const std::vector<std::pair<std::string, Make>>& makers() {
       {"same-node", [](const std::string& name) { return make_same_node(name, kFew); }},
       {"upstream", [](const std::string& name) { return make_upstream(name, kFew); }},
       {"upstream-250", [](const std::string& name) { return make_upstream(name, kMany); }},
+      {"floor", make_floor},
+      {"same-node-floor", make_same_node_floor},
       {"ptp", [](const std::string& name) { return make_ptp(name, kFew); }},
   };
   return kMakers;

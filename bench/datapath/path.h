@@ -33,6 +33,13 @@ Result<Path> make_same_node(const std::string& name, unsigned pods);
 
 // Plain policy routing as upstream lays it out: two rules a pod.
 Result<Path> make_upstream(const std::string& name, unsigned pods);
+// The host end of the n-th pod.
+std::string upstream_host_end(unsigned n);
+
+// The same wires, with the least that programs can do in place of the IP stack: between nodes, and
+// between two pods of one.
+Result<Path> make_floor(const std::string& name);
+Result<Path> make_same_node_floor(const std::string& name);
 
 // The reference plugin ptp with host-local; the nodes route each other's pods.
 Result<Path> make_ptp(const std::string& name, unsigned pods);

@@ -42,7 +42,7 @@ Result<> add_pods(Path& path, const Node& node, unsigned count) {
 Result<Path> make_terway(const std::string& name, unsigned pods) {
   Path path{name, TRY(make_nodes())};
   for (const Node& node : path.nodes.node) TRY(add_pods(path, node, pods));
-  const unsigned middle = pods / 2;
+  const unsigned middle = (pods + 1) / 2;
   path.ends = {path.pods[middle - 1].fd(), path.pods[pods + middle - 1].fd(),
                path.nodes.node[1].pod_address(middle)};
   path.forwards = 4;

@@ -69,7 +69,7 @@ Result<> wire_inside(const Namespace& pod, const net::IpAddress& address, const 
 
 Result<> wire(const Node& node, const Namespace& pod, unsigned n) {
   auto socket = TRY(node.ns.route_socket());
-  const std::string name = fmt::format("cali{:011x}", n);
+  const std::string name = upstream_host_end(n);
   const net::IpAddress address = node.pod_address(n);
   TRY(socket.request(
       kernel::make_veth({.name = name, .mac = mac_of(1, n), .mtu = 1500},
@@ -100,6 +100,8 @@ Result<> wire(const Node& node, const Namespace& pod, unsigned n) {
 
 }  // namespace
 
+std::string upstream_host_end(unsigned n) { return fmt::format("cali{:011x}", n); }
+
 Result<Path> make_upstream(const std::string& name, unsigned pods) {
   Path path{name, TRY(make_nodes())};
   for (const Node& node : path.nodes.node) {
@@ -109,7 +111,7 @@ Result<Path> make_upstream(const std::string& name, unsigned pods) {
       TRY(wire(node, path.pods.back(), n));
     }
   }
-  const unsigned middle = pods / 2;
+  const unsigned middle = (pods + 1) / 2;
   path.ends = {path.pods[middle - 1].fd(), path.pods[pods + middle - 1].fd(),
                path.nodes.node[1].pod_address(middle)};
   path.forwards = 4;
