@@ -47,8 +47,9 @@ enum endpoint_flag {
 	 * qdisc) before it goes on. */
 	ENDPOINT_SHAPED_EGRESS = 1 << 0,
 	ENDPOINT_SHAPED_INGRESS = 1 << 1,
-	/* Gets a departure time (skb->tstamp) by `egress_rate` / `ingress_rate` instead; only where
-	 * fq is the root qdisc of the device that it leaves by. */
+	/* Gets a departure time (skb->tstamp) by `egress_rate` / `ingress_rate` instead. Only where
+	 * fq is the root qdisc of the device that it leaves by: the ENI, and for what stays on the
+	 * node or comes in, the host end of the pod that gets it. */
 	ENDPOINT_PACED_EGRESS = 1 << 2,
 	ENDPOINT_PACED_INGRESS = 1 << 3,
 	/* The pod's interface has a smaller MTU than its ENI: what is longer goes to the host's
@@ -65,7 +66,8 @@ struct endpoint {
 	__u32 pod; /* number of the pod on this node, never 0, not reused while flows of it may live
 		    */
 	/* Where its packets come from and go to. VETH: the host end of its pair. IPVLAN: the parent
-	 * ENI. EXCLUSIVE: the NIC, as numbered inside the pod's namespace. */
+	 * ENI. EXCLUSIVE: the NIC, as numbered inside the pod's namespace: a number of the node's
+	 * own choice that no other pod's NIC has. */
 	__u32 ifindex;
 	/* The way out. 0 while there is none: then what would leave is dropped (NO_WAY_OUT). */
 	__u32 eni_ifindex;
@@ -84,8 +86,13 @@ struct endpoint {
 	__u64 ingress_rate;
 	__u32 rules_egress;
 	__u32 rules_ingress;
+	/* EXCLUSIVE only: the pair between the pod and the host's stack; 0 where there is none. */
+	__u32 peer_ifindex;	  /* of its host end, on the node … */
+	__u32 peer_inner_ifindex; /* … and of its other end, in the pod's namespace */
+	__u8 peer_mac[6];	  /* of the end in the pod */
+	__u8 pad[2];
 };
-ABI_ASSERT(sizeof(struct endpoint) == 80, "no implicit padding");
+ABI_ASSERT(sizeof(struct endpoint) == 96, "no implicit padding");
 
 /* --- connections --------------------------------------------------------------------------------
  */
@@ -107,8 +114,9 @@ enum flow_flag {
 	FLOW_FROM_LOW = 1 << 0,
 	/* A reply was seen. */
 	FLOW_REPLIED = 1 << 1,
-	/* Its first packet came to the pod from the host's stack (or left through it), which may
-	 * have translated it: so both directions go there. */
+	/* It began through the host's stack (from it to the pod, from the pod to a CIDR of
+	 * `host_stack`), which may have translated it: so both directions go there. So does a TCP
+	 * connection of a veth pod that was picked up in the middle, since nobody knows. */
 	FLOW_BY_STACK = 1 << 2,
 	FLOW_FIN_LOW = 1 << 3, /* a FIN was seen of this end */
 	FLOW_FIN_HIGH = 1 << 4,
@@ -116,11 +124,15 @@ enum flow_flag {
 	FLOW_SYN = 1 << 6, /* TCP: begun with a SYN, not picked up in the middle */
 };
 
-/* Value of `flows` (an LRU hash). Programs write it only when something changes, `seen` at most
- * once a second. Lifetimes are the daemon's, by `seen` and flags (src/datapath/flows.h). */
+/* Value of `flows` (an LRU hash). Programs write it only when something changes, `seen` once in 256
+ * jiffies (about a second). Lifetimes are the daemon's, by `seen` and flags (src/datapath/flows.h).
+ */
 struct flow {
-	__u32 flags;	     /* enum flow_flag */
-	__u32 seen;	     /* seconds of CLOCK_MONOTONIC, coarse */
+	__u32 flags; /* enum flow_flag */
+	/* The lower half of the kernel's jiffies, whose rate is the resolution of
+	 * CLOCK_MONOTONIC_COARSE: a clock costs three times the lookup of a flow. The program
+	 * `read_jiffies` returns what time it is. */
+	__u32 seen;
 	__u32 epoch_egress;  /* of the initiator's / the responder's rules, when they allowed it; */
 	__u32 epoch_ingress; /* 0 where that end is no pod of this node */
 };
@@ -161,7 +173,8 @@ struct fragment {
 	X(POLICY, "a policy does not allow it")                                  \
 	X(NO_FLOW, "an ICMP error of no flow that is known")                     \
 	X(QUEUE_FULL, "beyond what a bandwidth limit lets wait")                 \
-	X(REDIRECT, "the kernel did not take it (header could not be written)")
+	X(REDIRECT, "the kernel did not take it (header could not be written)")  \
+	X(UNKNOWN_SENDER, "which pod of its ENI sent it is not known")
 
 enum drop_reason {
 	DROP_NONE = 0,
@@ -184,6 +197,15 @@ struct count {
 	__u64 packets; /* segments, for what is one large GSO packet */
 	__u64 bytes;
 };
+
+/* Value of `events_budget` (per CPU, one). */
+struct event_budget {
+	__u64 second; /* of 2^30 ns, of CLOCK_MONOTONIC */
+	__u32 used;
+	__u32 pad;
+};
+
+/* `events_lost` is one __u64 per CPU. */
 
 enum event_kind {
 	EVENT_DROP = 1,
@@ -217,13 +239,26 @@ ABI_ASSERT(sizeof(struct event) == 64, "no implicit padding");
 enum config_flag {
 	CONFIG_WATCH_FLOWS = 1 << 0,	  /* somebody listens: tell new flows */
 	CONFIG_HOST_STACK_CIDRS = 1 << 1, /* the trie `host_stack` has entries */
+	/* The program that fills `sender` is attached. Without it nothing leaves by an ENI in
+	 * IPVLAN mode (UNKNOWN_SENDER). */
+	CONFIG_SENDERS = 1 << 2,
 };
 
 /* The one value of `config`. */
 struct config {
 	__u32 flags;		 /* enum config_flag */
 	__u32 events_per_second; /* on each CPU */
+	/* IPVLAN: a device of ours that is up and whose ingress is the host's stack (the receiver
+	 * of ipvlan would take what comes in on the ENI for itself). Its reverse path filter is
+	 * loose or off. */
+	__u32 stack_ifindex;
+	/* IPVLAN: the mark of what was judged at the ENI's egress and turned around; random, for
+	 * pods set marks as they like. Never 0. */
+	__u32 turn_mark;
+	__u8 stack_mac[6]; /* of that device */
+	__u8 pad[2];
 };
+ABI_ASSERT(sizeof(struct config) == 24, "no implicit padding");
 
 /* Key of `host_stack`, an LPM trie of CIDRs that pods reach through the host's stack (Services of a
  * kube-proxy, host_stack_cidrs). Its value, a byte, says nothing. */
@@ -233,10 +268,33 @@ struct prefix_key {
 };
 ABI_ASSERT(sizeof(struct prefix_key) == 20, "no implicit padding");
 
+/* Value of `sender` (per CPU, one), in IPVLAN mode: written when ipvlan_start_xmit is entered,
+ * zeroed when it returns. The ENI's egress runs in between, on the same CPU. */
+struct sender {
+	__u64 skb;   /* the address of its struct sk_buff; 0: nobody */
+	__u32 netns; /* inode number of the slave's namespace */
+	__u32 pad;
+};
+ABI_ASSERT(sizeof(struct sender) == 16, "no implicit padding");
+
+/* Of `pacing`, a hash: when the next packet of a pod may leave, in ns of CLOCK_MONOTONIC (__u64).
+ */
+struct pacing_key {
+	__u32 pod;
+	__u32 direction; /* enum direction */
+};
+
 /* skb->mark of a packet that a program has judged and sent on, for the next program on its way;
- * never seen outside of it. Marks do not cross namespaces, but in IPVLAN mode a pod's own do:
- * there it means nothing. */
+ * never seen outside of it. Marks do not cross namespaces, but in IPVLAN mode a pod's own do: there
+ * it means nothing. */
 #define MARK_JUDGED 0x7e000000
+/* The same, and the next program gives it its departure time. */
+#define MARK_PACED 0x7e000001
+/* The same, on its way through the token bucket of the pod that sends (then to where it goes, or to
+ * the host's stack) / that gets it. */
+#define MARK_SHAPED_EGRESS  0x7e000002
+#define MARK_SHAPED_STACK   0x7e000003
+#define MARK_SHAPED_INGRESS 0x7e000004
 
 #ifdef __cplusplus
 } /* namespace terway::abi */

@@ -17,9 +17,9 @@ static __always_inline struct ip_address address_from_v4(__be32 v4)
 
 static __always_inline struct ip_address address_from_v6(const void *sixteen)
 {
-	struct ip_address address;
+	const __be32 *word = sixteen;
+	struct ip_address address = {{word[0], word[1], word[2], word[3]}};
 
-	__builtin_memcpy(&address, sixteen, sizeof(address));
 	return address;
 }
 
@@ -39,6 +39,14 @@ static __always_inline bool address_is_unspecified(const struct ip_address *a)
 {
 	return !a->word[0] && !a->word[1] && !a->word[3] &&
 	       (!a->word[2] || a->word[2] == bpf_htonl(0xffff));
+}
+
+/* 169.254.0.0/16, fe80::/10: ends at the router. */
+static __always_inline bool address_is_link_local(const struct ip_address *a)
+{
+	if (address_is_v4(a))
+		return (a->word[3] & bpf_htonl(0xffff0000)) == bpf_htonl(0xa9fe0000);
+	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
 /* fe80::/10. Its IPv4 counterpart has no special standing in a VPC. */

@@ -22,14 +22,19 @@ struct arp_ipv4 {
 	__u8 target[4];
 } __attribute__((packed));
 
+static __always_inline bool arp_is_ipv4(const struct arp_ipv4 *arp)
+{
+	return arp->hardware == bpf_htons(ARPHRD_ETHER) && arp->protocol == bpf_htons(ETH_P_IP) &&
+	       arp->hardware_length == ETH_ALEN && arp->protocol_length == 4;
+}
+
 static __always_inline bool arp_parse(struct cursor *cursor, struct arp_ipv4 *arp)
 {
 	if (cursor->at + sizeof(*arp) > cursor->end)
 		return false;
 	__builtin_memcpy(arp, cursor->at, sizeof(*arp));
 	cursor->at += sizeof(*arp);
-	return arp->hardware == bpf_htons(ARPHRD_ETHER) && arp->protocol == bpf_htons(ETH_P_IP) &&
-	       arp->hardware_length == ETH_ALEN && arp->protocol_length == 4;
+	return arp_is_ipv4(arp);
 }
 
 static __always_inline struct ip_address arp_address(const __u8 *four)

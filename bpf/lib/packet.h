@@ -18,7 +18,8 @@
 #define IP_OFFSET	  0x1fff
 
 struct packet {
-	__u8 mac_destination[ETH_ALEN]; /* in the order of the wire */
+	/* One behind the other, as in the frame. */
+	__u8 mac_destination[ETH_ALEN] __attribute__((aligned(4)));
 	__u8 mac_source[ETH_ALEN];
 	__be16 ethertype;
 	/* The rest is set for IPv4 and IPv6 only. */
@@ -27,8 +28,16 @@ struct packet {
 	bool fragment;
 	bool dont_fragment; /* always so for IPv6 */
 	__u16 transport_offset;
-	struct ip_address source;
-	struct ip_address destination;
+	struct ip_address source __attribute__((aligned(8)));
+	struct ip_address destination __attribute__((aligned(8)));
+	/* Of a fragment; for IPv6 set by transport.h, as is all that follows. */
+	__u32 fragment_id;
+	__u16 fragment_offset; /* bytes; 0: the first one */
+	bool fragment_more;
+	__u8 tcp_flags;
+	__be16 source_port; /* of ICMP echo: its identifier, twice */
+	__be16 destination_port;
+	__u8 icmp_type;
 };
 
 /* Reads forward through the linear part of an skb. Contract of every packet_parse_*: reads at the
@@ -40,10 +49,10 @@ struct cursor {
 	void *end;
 };
 
-/* Headers that a driver left in fragments are pulled into the linear part first. */
-static __always_inline struct cursor cursor_of(struct __sk_buff *skb)
+/* Headers that a driver left in fragments are pulled into the linear part first. That may copy, so
+ * who sends much asks for little. */
+static __always_inline struct cursor cursor_with(struct __sk_buff *skb, __u32 wanted)
 {
-	const __u32 wanted = ETH_HLEN + sizeof(struct ipv6hdr) + 40;
 	__u32 there = skb->data_end - skb->data;
 
 	if (there < wanted && there < skb->len)
@@ -55,6 +64,21 @@ static __always_inline struct cursor cursor_of(struct __sk_buff *skb)
 	};
 }
 
+static __always_inline struct cursor cursor_of(struct __sk_buff *skb)
+{
+	return cursor_with(skb, ETH_HLEN + sizeof(struct ipv6hdr) + 40);
+}
+
+/* Packet bytes are read as wide as they are: left to itself, the compiler takes them one by one. */
+static __always_inline void packet_copy_words(void *to, const void *from, int words)
+{
+	__u32 *out = to;
+	const __u32 *in = from;
+
+	for (int i = 0; i < words; i++)
+		out[i] = in[i];
+}
+
 static __always_inline bool packet_parse_ethernet(struct cursor *cursor, struct packet *packet)
 {
 	struct ethhdr *eth = cursor->at;
@@ -62,8 +86,7 @@ static __always_inline bool packet_parse_ethernet(struct cursor *cursor, struct 
 	if ((void *)(eth + 1) > cursor->end)
 		return false;
 	cursor->at = eth + 1;
-	__builtin_memcpy(packet->mac_destination, eth->h_dest, ETH_ALEN);
-	__builtin_memcpy(packet->mac_source, eth->h_source, ETH_ALEN);
+	packet_copy_words(packet->mac_destination, eth, 3);
 	packet->ethertype = eth->h_proto;
 	return true;
 }
@@ -84,6 +107,9 @@ static __always_inline bool packet_parse_ipv4(struct cursor *cursor, struct pack
 	packet->transport = ip->protocol;
 	packet->hops = ip->ttl;
 	packet->fragment = fragment & (IP_MORE_FRAGMENTS | IP_OFFSET);
+	packet->fragment_id = ip->id;
+	packet->fragment_offset = (fragment & IP_OFFSET) * 8;
+	packet->fragment_more = fragment & IP_MORE_FRAGMENTS;
 	packet->dont_fragment = fragment & IP_DONT_FRAGMENT;
 	packet->transport_offset = ETH_HLEN + length;
 	packet->source = address_from_v4(ip->saddr);

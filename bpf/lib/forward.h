@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where it goes, once it may: to the host's stack, to a pod of this node, or out by its ENI. */
+#pragma once
+
+#include <stddef.h>
+
+#include "spoof.h"
+#include "verdict.h"
+
+#ifndef PACKET_HOST
+#define PACKET_HOST	 0
+#define PACKET_BROADCAST 1
+#define PACKET_MULTICAST 2
+#define PACKET_OTHERHOST 3
+#endif
+
+enum way {
+	WAY_STACK,
+	WAY_POD, /* of this node */
+	WAY_ENI,
+};
+
+/* The longest IP packet that it will be on the wire: a large GSO packet is a row of segments. */
+static __always_inline __u32 forward_wire_length(struct __sk_buff *skb, const struct packet *packet)
+{
+	__u32 headers = packet->transport_offset - ETH_HLEN;
+	__u8 offset = 0;
+
+	if (!skb->gso_size)
+		return skb->len - ETH_HLEN;
+	if (packet->transport != IPPROTO_TCP)
+		return headers + sizeof(struct udphdr) + skb->gso_size;
+	/* Data offset: the upper half of byte 12, in words. */
+	bpf_skb_load_bytes(skb, packet->transport_offset + 12, &offset, sizeof(offset));
+	return headers + (offset >> 4) * 4 + skb->gso_size;
+}
+
+static __always_inline bool forward_fits(struct __sk_buff *skb, const struct packet *packet,
+					 const struct endpoint *to)
+{
+	return !(to->flags & ENDPOINT_SMALL_MTU) || forward_wire_length(skb, packet) <= to->mtu;
+}
+
+/* The kernel's view of to whom a frame is follows from its MAC, which is stale when somebody
+ * changed the device's. Multicast and broadcast never get here. */
+static __always_inline void forward_is_ours(struct __sk_buff *skb)
+{
+	if (skb->pkt_type != PACKET_HOST)
+		bpf_skb_change_type(skb, PACKET_HOST);
+}
+
+/* Ethernet header, TTL and the header's checksum of IPv4 in one write: a write is a call of the
+ * kernel. Changing both leaves the sum over the header as it was, so a checksum that a NIC took
+ * over the whole packet stays right. */
+static __always_inline bool forward_write_v4(struct __sk_buff *skb, __u32 *macs)
+{
+	void *data = (void *)(long)skb->data;
+	const struct iphdr *ip = data + ETH_HLEN;
+	struct {
+		__u16 room; /* so that what follows the Ethernet header is aligned */
+		__be16 macs[ETH_ALEN];
+		__be16 ethertype;
+		__u32 word[3];
+	} head;
+	__u32 check;
+
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+		return false;
+	packet_copy_words(head.word, ip, 3);
+	__builtin_memcpy(head.macs, macs, sizeof(head.macs));
+	head.ethertype = bpf_htons(ETH_P_IP);
+	((__u8 *)head.word)[8]--;
+	/* RFC 1141: the TTL is the upper byte of its word. */
+	check = ip->check + bpf_htons(0x0100);
+	((__u16 *)head.word)[5] = check + (check >= 0xffff);
+	return !bpf_skb_store_bytes(skb, 0, head.macs, ETH_HLEN + sizeof(head.word), 0);
+}
+
+static __always_inline bool forward_write_v6(struct __sk_buff *skb, __u32 *macs)
+{
+	void *data = (void *)(long)skb->data;
+	const struct ipv6hdr *ip = data + ETH_HLEN;
+	__u8 last[2];
+
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+		return false;
+	last[0] = ip->nexthdr;
+	last[1] = ip->hop_limit - 1;
+	return !bpf_skb_store_bytes(skb, 0, macs, 2 * ETH_ALEN, 0) &&
+	       !bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, nexthdr), last,
+				    sizeof(last), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* As a router does: one hop less, and the MACs of the next link. */
+static __always_inline bool forward_write(struct __sk_buff *skb, const struct packet *packet,
+					  const __u8 *destination, const __u8 *source)
+{
+	__u32 macs[3];
+
+	__builtin_memcpy(macs, destination, ETH_ALEN);
+	__builtin_memcpy((__u8 *)macs + ETH_ALEN, source, ETH_ALEN);
+	return packet->ethertype == bpf_htons(ETH_P_IP) ? forward_write_v4(skb, macs)
+							: forward_write_v6(skb, macs);
+}
+
+/* Behind the ENI's IPVLAN port: in at its ingress again, where its receiver finds the slave. */
+static __always_inline int forward_turn(struct __sk_buff *skb, const struct endpoint *to)
+{
+	const struct config *config = settings();
+
+	skb->mark = config ? config->turn_mark : 0;
+	return bpf_redirect(to->ifindex, BPF_F_INGRESS);
+}
+
+/* The packet carries the pod's MAC already. A veth pod gets it straight into its namespace, where
+ * the hook allows that, unless its bandwidth is limited. */
+static __always_inline int forward_into_pod(struct __sk_buff *skb, const struct endpoint *to,
+					    bool from_ingress, bool paced)
+{
+	if (to->flags & ENDPOINT_SHAPED_INGRESS && skb->mark != MARK_SHAPED_INGRESS) {
+		skb->mark = MARK_SHAPED_INGRESS;
+		return bpf_redirect(to->shaper_ingress, 0);
+	}
+	if (to->mode == MODE_IPVLAN)
+		return forward_turn(skb, to);
+	paced |= to->flags & ENDPOINT_PACED_INGRESS;
+	if (from_ingress && !paced) {
+		skb->mark = 0;
+		return bpf_redirect_peer(to->ifindex, 0);
+	}
+	skb->mark = paced ? MARK_PACED : MARK_JUDGED;
+	return bpf_redirect(to->ifindex, 0);
+}
+
+static __always_inline int forward_by_eni(struct __sk_buff *skb, const struct endpoint *from)
+{
+	const struct config *config;
+
+	if (from->priority)
+		skb->priority = from->priority;
+	skb->mark = from->flags & ENDPOINT_PACED_EGRESS ? MARK_PACED : MARK_JUDGED;
+	if (from->mode == MODE_IPVLAN) {
+		config = settings();
+		skb->mark = config ? config->turn_mark : 0;
+	}
+	return bpf_redirect(from->eni_ifindex, 0);
+}
+
+/* From where the stack does not get it by itself: behind an IPVLAN port. */
+static __always_inline int forward_to_stack_device(struct __sk_buff *skb)
+{
+	const struct config *config = settings();
+
+	if (!config || !config->stack_ifindex ||
+	    bpf_skb_store_bytes(skb, 0, config->stack_mac, ETH_ALEN, 0))
+		return TC_ACT_SHOT;
+	skb->mark = 0;
+	return bpf_redirect(config->stack_ifindex, BPF_F_INGRESS);
+}
