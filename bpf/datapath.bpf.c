@@ -23,6 +23,8 @@
 #include "lib/egress.h"
 #include "lib/ingress.h"
 #include "lib/shaped.h"
+#include "lib/ipvlan.h"
+#include "lib/exclusive.h"
 
 /* --- veth pods on a shared ENI --- */
 
@@ -35,7 +37,7 @@ int pod_egress(struct __sk_buff *skb)
 		skb->mark = 0;
 		return TC_ACT_OK;
 	}
-	return egress_from_pod(skb, PLACE_HOST_END, 0);
+	return egress_from_veth(skb);
 }
 
 /* clsact egress of a pod's host end: what the host's stack sends to the pod. */
@@ -53,7 +55,7 @@ int pod_ingress(struct __sk_buff *skb)
 SEC("tc")
 int eni_ingress(struct __sk_buff *skb)
 {
-	return ingress_from_vpc(skb, PLACE_HOST_END);
+	return ingress_to_veth(skb);
 }
 
 /* clsact egress of a shared ENI: what the host's stack sends for pods, and all that programs send
@@ -74,6 +76,41 @@ int shaper_exit(struct __sk_buff *skb)
 {
 	return shaped_go_on(skb);
 }
+
+/* --- IPVLAN pods on a shared ENI: its flag is VEPA, so every frame of a slave comes by here --- */
+
+/* clsact egress of the ENI: what pods send, to whomever, and what the host's stack sends. */
+SEC("tc")
+int ipvlan_egress(struct __sk_buff *skb)
+{
+	return ipvlan_out(skb);
+}
+
+/* clsact ingress of the ENI, in front of ipvlan's receiver: what the VPC sends, and what the egress
+ * has turned around. */
+SEC("tc")
+int ipvlan_ingress(struct __sk_buff *skb)
+{
+	return ipvlan_in(skb);
+}
+
+/* --- pods with an ENI of their own: attached to the NIC, in the pod's namespace. What goes between
+ * the pod and the host's stack passes pod_egress and pod_ingress at the host end of another pair
+ * --- */
+
+SEC("tc")
+int exclusive_egress(struct __sk_buff *skb)
+{
+	return exclusive_out(skb);
+}
+
+SEC("tc")
+int exclusive_ingress(struct __sk_buff *skb)
+{
+	return exclusive_in(skb);
+}
+
+/* --- for the daemon --- */
 
 /* What time it is for flow.seen; run by BPF_PROG_TEST_RUN. */
 SEC("tc")

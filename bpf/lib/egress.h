@@ -13,7 +13,7 @@ static __always_inline bool egress_is_claim(const struct packet *packet)
 /* Steps 1 to 6. `on_link`: it is for whoever is at the other end of the link, no flow of any kind.
  */
 static __always_inline enum drop_reason egress_judge(struct __sk_buff *skb, struct passage *p,
-						     enum way *way, bool *on_link)
+						     enum way *way)
 {
 	struct cursor cursor = cursor_with(skb, ETH_HLEN + sizeof(struct ipv6hdr));
 	const struct endpoint *destination;
@@ -24,7 +24,7 @@ static __always_inline enum drop_reason egress_judge(struct __sk_buff *skb, stru
 	if (skb->vlan_present)
 		return DROP_NOT_CARRIED;
 	if (p->packet.ethertype == bpf_htons(ETH_P_ARP)) {
-		*on_link = true;
+		p->on_link = true;
 		return spoof_arp(skb, &p->packet, &p->origin);
 	}
 	reason = passage_parse_ip(&p->packet, &cursor);
@@ -37,7 +37,7 @@ static __always_inline enum drop_reason egress_judge(struct __sk_buff *skb, stru
 	if (reason)
 		return reason;
 	if (nd_is(&p->packet, p->packet.icmp_type)) {
-		*on_link = true;
+		p->on_link = true;
 		return spoof_nd(skb, &p->packet, &p->origin);
 	}
 	if (egress_is_claim(&p->packet))
@@ -45,7 +45,7 @@ static __always_inline enum drop_reason egress_judge(struct __sk_buff *skb, stru
 	if (passage_is_multicast(skb, &p->packet))
 		return DROP_MULTICAST;
 	if (!p->source) {
-		*on_link = true;
+		p->on_link = true;
 		return DROP_NONE;
 	}
 	destination = find_endpoint(&p->packet.destination);
@@ -55,8 +55,8 @@ static __always_inline enum drop_reason egress_judge(struct __sk_buff *skb, stru
 	reason = passage_track(skb, p, false, p->source->mode == MODE_VETH);
 	if (reason)
 		return reason;
-	if ((destination && destination->kind == ENDPOINT_HOST) || p->flow & FLOW_BY_STACK ||
-	    address_is_link_local(&p->packet.destination))
+	p->to_host = destination && destination->kind == ENDPOINT_HOST;
+	if (p->to_host || p->flow & FLOW_BY_STACK || address_is_link_local(&p->packet.destination))
 		*way = WAY_STACK;
 	else if (p->destination && p->destination->mode != MODE_EXCLUSIVE)
 		*way = WAY_POD;
@@ -101,22 +101,31 @@ static __always_inline int egress_go(struct __sk_buff *skb, struct passage *p, e
 		       : forward_by_eni(skb, source);
 }
 
-static __always_inline int egress_from_pod(struct __sk_buff *skb, enum place place, __u32 netns)
+static __always_inline int egress_from_veth(struct __sk_buff *skb)
 {
 	struct passage p = {
-		.origin = {.place = place, .ifindex = skb->ifindex, .netns = netns},
+		.origin = {.place = PLACE_HOST_END, .ifindex = skb->ifindex},
 	};
 	enum way way = WAY_STACK;
-	bool on_link = false;
-	enum drop_reason reason = egress_judge(skb, &p, &way, &on_link);
+	enum drop_reason reason = egress_judge(skb, &p, &way);
 
 	if (reason)
 		return passage_drop(skb, &p, reason, DIRECTION_EGRESS);
-	if (on_link) {
-		verdict_count(skb, DROP_NONE, DIRECTION_EGRESS);
-		return TC_ACT_OK;
-	}
-	return egress_go(skb, &p, way);
+	if (passage_is_from_pod(&p))
+		return egress_go(skb, &p, way);
+	verdict_count(skb, DROP_NONE, DIRECTION_EGRESS);
+	return TC_ACT_OK;
+}
+
+/* At the egress of the device itself: what leaves by it now. */
+static __always_inline enum drop_reason egress_limit(struct __sk_buff *skb,
+						     const struct endpoint *from)
+{
+	if (from->priority)
+		skb->priority = from->priority;
+	if (!(from->flags & ENDPOINT_PACED_EGRESS))
+		return DROP_NONE;
+	return pace(skb, from->pod, DIRECTION_EGRESS, from->egress_rate);
 }
 
 /* What the host's stack sends by a shared ENI. Where it sends for a pod (a Service of kube-proxy
@@ -136,14 +145,7 @@ static __always_inline int egress_from_stack(struct __sk_buff *skb)
 	reason = passage_parse_transport(skb, &p.packet);
 	if (!reason)
 		reason = passage_track(skb, &p, true, true);
-	if (reason)
-		return passage_drop(skb, &p, reason, DIRECTION_EGRESS);
-	if (p.source->priority)
-		skb->priority = p.source->priority;
-	if (p.source->flags & ENDPOINT_PACED_EGRESS) {
-		reason = pace(skb, p.source->pod, DIRECTION_EGRESS, p.source->egress_rate);
-		if (reason)
-			return passage_drop(skb, &p, reason, DIRECTION_EGRESS);
-	}
-	return TC_ACT_OK;
+	if (!reason)
+		reason = egress_limit(skb, p.source);
+	return reason ? passage_drop(skb, &p, reason, DIRECTION_EGRESS) : TC_ACT_OK;
 }

@@ -146,14 +146,17 @@ static __always_inline int forward_by_eni(struct __sk_buff *skb, const struct en
 	return bpf_redirect(from->eni_ifindex, 0);
 }
 
-/* From where the stack does not get it by itself: behind an IPVLAN port. */
-static __always_inline int forward_to_stack_device(struct __sk_buff *skb)
+/* From where the stack does not get it by itself: behind an IPVLAN port. False where there is no
+ * such device. */
+static __always_inline bool forward_to_stack_device(struct __sk_buff *skb, __u32 *ifindex)
 {
 	const struct config *config = settings();
+	__u8 mac[ETH_ALEN];
 
-	if (!config || !config->stack_ifindex ||
-	    bpf_skb_store_bytes(skb, 0, config->stack_mac, ETH_ALEN, 0))
-		return TC_ACT_SHOT;
+	if (!config || !config->stack_ifindex)
+		return false;
+	*ifindex = config->stack_ifindex;
+	__builtin_memcpy(mac, config->stack_mac, sizeof(mac));
 	skb->mark = 0;
-	return bpf_redirect(config->stack_ifindex, BPF_F_INGRESS);
+	return !bpf_skb_store_bytes(skb, 0, mac, sizeof(mac), 0);
 }

@@ -5,10 +5,9 @@
 
 #include "passage.h"
 
-/* Steps 1 to 6. `on_link`: ARP, ND and the like, for whoever is behind the device. */
+/* Steps 1 to 6. What is for the host itself is on the link, too. */
 static __always_inline enum drop_reason ingress_judge(struct __sk_buff *skb, struct passage *p,
-						      bool from_stack, bool may_use_stack,
-						      bool *on_link)
+						      bool from_stack, bool may_use_stack)
 {
 	struct cursor cursor = cursor_with(skb, ETH_HLEN + sizeof(struct ipv6hdr));
 	const struct endpoint *destination;
@@ -19,7 +18,7 @@ static __always_inline enum drop_reason ingress_judge(struct __sk_buff *skb, str
 	if (skb->vlan_present)
 		return DROP_NOT_CARRIED;
 	if (p->packet.ethertype == bpf_htons(ETH_P_ARP)) {
-		*on_link = true;
+		p->on_link = true;
 		return DROP_NONE;
 	}
 	reason = passage_parse_ip(&p->packet, &cursor);
@@ -32,31 +31,29 @@ static __always_inline enum drop_reason ingress_judge(struct __sk_buff *skb, str
 		return reason;
 	if (nd_is(&p->packet, p->packet.icmp_type) ||
 	    address_is_v6_link_local(&p->packet.destination)) {
-		*on_link = true;
+		p->on_link = true;
 		return DROP_NONE;
 	}
 	if (address_is_multicast(&p->packet.destination))
 		return DROP_MULTICAST;
 	if (!p->destination) {
-		*on_link = destination && destination->kind == ENDPOINT_HOST;
-		return *on_link ? DROP_NONE : DROP_UNKNOWN_POD;
+		p->to_host = destination && destination->kind == ENDPOINT_HOST;
+		p->on_link = p->to_host;
+		return p->to_host ? DROP_NONE : DROP_UNKNOWN_POD;
 	}
 	if (from_stack)
 		p->source = pod_only(find_endpoint(&p->packet.source));
 	return passage_track(skb, p, from_stack, may_use_stack);
 }
 
-static __always_inline int ingress_from_vpc(struct __sk_buff *skb, enum place place)
+static __always_inline int ingress_to_veth(struct __sk_buff *skb)
 {
-	struct passage p = {
-		.origin = {.place = place, .ifindex = skb->ifindex},
-	};
-	bool on_link = false;
-	enum drop_reason reason = ingress_judge(skb, &p, false, true, &on_link);
+	struct passage p = {};
+	enum drop_reason reason = ingress_judge(skb, &p, false, true);
 
 	if (reason)
 		return passage_drop(skb, &p, reason, DIRECTION_INGRESS);
-	if (on_link)
+	if (!passage_is_to_pod(&p))
 		return TC_ACT_OK;
 	if (p.destination->mode != MODE_VETH)
 		return passage_drop(skb, &p, DROP_UNKNOWN_POD, DIRECTION_INGRESS);
@@ -79,10 +76,9 @@ static __always_inline bool ingress_is_here(struct __sk_buff *skb, const struct 
 static __always_inline int ingress_from_stack(struct __sk_buff *skb)
 {
 	struct passage p = {};
-	bool on_link = false;
-	enum drop_reason reason = ingress_judge(skb, &p, true, true, &on_link);
+	enum drop_reason reason = ingress_judge(skb, &p, true, true);
 
-	if (!reason && on_link)
+	if (!reason && !passage_is_to_pod(&p))
 		return TC_ACT_OK;
 	if (!reason && !ingress_is_here(skb, p.destination))
 		reason = DROP_UNKNOWN_POD;

@@ -19,6 +19,9 @@ struct passage {
 	const struct endpoint *source;
 	const struct endpoint *destination;
 	__u32 flow; /* enum flow_flag */
+	/* It is for whoever is at the other end of the link: ARP, ND and the like, no flow. */
+	bool on_link;
+	bool to_host; /* the destination is the host's own */
 };
 
 /* An IPv6 header with IPv4 addresses in it (RFC 4291 2.5.5.2) would be taken for the IPv4 pod's. */
@@ -71,6 +74,17 @@ static __always_inline enum drop_reason passage_track(struct __sk_buff *skb, str
 	if (icmp_is_error(&p->packet))
 		return related_find(skb, &p->packet, &p->flow);
 	return flow_track(skb, &p->packet, &ends, &p->flow);
+}
+
+/* Is it more than talk on the link? The pod is there then; the verifier wants to see it asked. */
+static __always_inline bool passage_is_from_pod(const struct passage *p)
+{
+	return !p->on_link && p->source;
+}
+
+static __always_inline bool passage_is_to_pod(const struct passage *p)
+{
+	return !p->on_link && p->destination;
 }
 
 static __always_inline int passage_drop(struct __sk_buff *skb, const struct passage *p,

@@ -42,7 +42,7 @@ static __always_inline int shaped_pace(struct __sk_buff *skb)
 static __always_inline int shaped_go_on(struct __sk_buff *skb)
 {
 	struct passage p = {};
-	__u32 mark = skb->mark;
+	__u32 mark = skb->mark, stack;
 
 	if (!shaped_ends(skb, &p))
 		return passage_drop(skb, &p, DROP_MALFORMED, DIRECTION_EGRESS);
@@ -50,7 +50,9 @@ static __always_inline int shaped_go_on(struct __sk_buff *skb)
 		return forward_into_pod(skb, p.destination, true, false);
 	if (mark == MARK_SHAPED_STACK && p.source) {
 		if (p.source->mode == MODE_IPVLAN)
-			return forward_to_stack_device(skb);
+			return forward_to_stack_device(skb, &stack)
+				       ? bpf_redirect(stack, BPF_F_INGRESS)
+				       : passage_drop(skb, &p, DROP_NO_WAY_OUT, DIRECTION_EGRESS);
 		skb->mark = MARK_JUDGED;
 		return bpf_redirect(p.source->ifindex, BPF_F_INGRESS);
 	}
