@@ -78,9 +78,12 @@ struct Drift {
   std::uint32_t neighbours = 0;
   std::uint32_t links = 0;
   std::uint32_t sysctls = 0;
+  std::uint32_t programs = 0;     // attached, and entries of their maps
   std::vector<std::string> what;  // one line each, for the log
 
-  std::uint32_t total() const { return rules + routes + marks + neighbours + links + sysctls; }
+  std::uint32_t total() const {
+    return rules + routes + marks + neighbours + links + sysctls + programs;
+  }
 };
 
 }  // namespace terway::datapath

@@ -11,6 +11,7 @@
 
 #include "datapath/actual.h"
 #include "datapath/datapath.h"
+#include "datapath/fast_path.h"
 #include "datapath/layout.h"
 #include "kernel/monitor.h"
 #include "kernel/probe.h"
@@ -38,6 +39,9 @@ struct WiredPod {
   int ifindex = 0;  // of the host end; 0 when it is missing
   std::string host_ifname;
   bool adopted = false;  // made by upstream: MACs and name are its
+  // Where the programs meet it; absent while they do not (fast_path.h). Said by the file of its
+  // mode.
+  std::optional<PodEnd> end{};
 };
 
 // The NIC that holds the default route: never touched, but known, for connections come in on it.
@@ -60,6 +64,7 @@ struct Datapath::State {
   std::map<int, std::uint32_t> numbers{};      // ifindex -> NIC number in marks
   std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
+  std::optional<FastPath> fast_path{};         // absent: policy routing carries everything
   bool links_marked = false;
   bool kernel_ipv6 = true;  // false with ipv6.disable=1: links refuse IPv6 settings
 
