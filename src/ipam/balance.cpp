@@ -100,12 +100,17 @@ Shelf Ipam::State::shelf_of(const Eni& eni, Instant now) {
       primary != nullptr && primary->state == AddressState::Idle) {
     --shelf.releasable.v4;
   }
+  if (settings.exclusive) {
+    // One pod's or nobody's: no further address makes it anybody else's.
+    if (!is_untouched(eni)) shelf.usable = shelf.room = {};
+    shelf.usable = {std::min(shelf.usable.v4, 1U), std::min(shelf.usable.v6, 1U)};
+  }
   shelf.held = stock.held();
   shelf.growing = eni.pending.v4 + eni.pending.v6 > 0;
   const bool attached =
       state == EniState::Attached || state == EniState::NicSeen || state == EniState::Ready;
   shelf.can_assign = attached && !eni.operation && may_grow;
-  shelf.can_release = shelf.ready && !eni.operation && eni.release.over(now);
+  shelf.can_release = !settings.exclusive && shelf.ready && !eni.operation && eni.release.over(now);
   shelf.can_leave = shelf.ready && empty(eni) && stock.of_state(AddressState::Releasing) == 0;
   return shelf;
 }
@@ -119,7 +124,7 @@ bool Ipam::State::spare(const Eni& eni, Instant now) {
     const bool behind = state == EniState::Creating || state == EniState::Created;
     if (!behind) others += pods_of(settings.stack, on.shelves[i].usable);
   }
-  const std::uint32_t mine = pods_of(settings.stack, pool.stock(eni.record.key).idle());
+  const std::uint32_t mine = pods_on(eni);
   return enis_staying() > settings.min_eni && others >= asks.size() + settings.min_pool_size &&
          others + mine > asks.size() + max_idle();
 }
@@ -167,7 +172,7 @@ bool Ipam::State::give_back(const Shelves& on, Instant now) {
     create_eni(for_pods(settings.stack, 1), now);
     return true;
   }
-  return asks.empty() && shrink(on, now);
+  return asks.empty() && (shrink(on, now) || trim(on, now));
 }
 
 // The number of pods for which nothing can be done now.
@@ -243,6 +248,26 @@ bool Ipam::State::shrink(const Shelves& on, Instant now) {
   return !plan.leaves.empty() || !plan.releases.empty();
 }
 
+// What an idle exclusive ENI has beyond the addresses of one pod (it was shared before) goes back.
+bool Ipam::State::trim(const Shelves& on, Instant now) {
+  if (!settings.exclusive) return false;
+  bool begun = false;
+  for (Eni* eni : on.enis) {
+    if (!serves(*eni) || eni->operation || !is_untouched(*eni)) continue;
+    for (const net::Family family : kFamilies) {
+      const std::uint32_t idle = pool.stock(eni->record.key).count(family, AddressState::Idle);
+      if (idle <= 1 || eni->operation) continue;
+      if (!eni->release.over(now)) {
+        alarm.at(eni->release.until());
+        continue;
+      }
+      begin_unassign(*eni, family, std::min(idle - 1, settings.batch), now);
+      begun = true;
+    }
+  }
+  return begun;
+}
+
 // When nothing has been asked for or given back for a while, a few of the idle ones above the
 // minimum, and again after each interval.
 std::uint32_t Ipam::State::reclaimable(std::int64_t above_min, Instant now) {
@@ -299,7 +324,11 @@ void Ipam::State::explain_shortage(const Shelves& on, Instant now) {
     shortage.push_back(fmt::format("more addresses for {} are asked for within {} s",
                                    eni->record.eni_id, seconds(eni->assign.until() - now) + 1));
   }
-  if (full > 0) shortage.push_back(fmt::format("{} ENIs are full", full));
+  if (settings.exclusive) {
+    shortage.emplace_back("each ENI is one pod's");
+  } else if (full > 0) {
+    shortage.push_back(fmt::format("{} ENIs are full", full));
+  }
 }
 
 // Makes room for one pod on the ENI whose cooling addresses have had most of their time.
@@ -307,7 +336,7 @@ bool Ipam::State::cut_cool_down(Instant now) {
   std::vector<net::IpAddress> best;
   Instant best_until{};
   for (const auto& [key, eni] : enis.all()) {
-    if (!serves(eni)) continue;
+    if (!serves(eni) || (settings.exclusive && pool.stock(key).held() > 0)) continue;
     std::vector<net::IpAddress> needed;
     Instant until{};
     bool enough = true;
@@ -316,10 +345,10 @@ bool Ipam::State::cut_cool_down(Instant now) {
       if (pool.stock(key).count(family, AddressState::Idle) > 0) continue;
       const auto next = pool.next_to_cool(key, family);
       enough = enough && next.has_value();
-      if (!next) continue;
-      needed.push_back(*next);
-      until = std::max(until, pool.find(*next)->until);
+      if (next) needed.push_back(*next);
     }
+    if (settings.exclusive) needed = pool.cooling_on(key);
+    for (const net::IpAddress& address : needed) until = std::max(until, pool.find(address)->until);
     if (!enough || needed.empty()) continue;
     if (best.empty() || until < best_until) {
       best = needed;

@@ -15,8 +15,17 @@ std::uint32_t Limits::pods(Stack stack) const {
   return max_enis * pods_of(stack, {ipv4_per_eni, ipv6_per_eni});
 }
 
-Ipam::State::State(Settings settings_in, Limits limits_in, Random random_in)
-    : settings(std::move(settings_in)), limits(limits_in), random(random_in) {
+Ipam::State::State(Settings settings_in, Limits limits_in, Random random_in) : random(random_in) {
+  configure(std::move(settings_in), limits_in);
+}
+
+void Ipam::State::configure(Settings settings_in, Limits limits_in) {
+  settings = std::move(settings_in);
+  limits = limits_in;
+  if (settings.exclusive) {
+    limits.ipv4_per_eni = std::min(limits.ipv4_per_eni, 1U);
+    limits.ipv6_per_eni = std::min(limits.ipv6_per_eni, 1U);
+  }
   vswitches.configure(settings);
 }
 
@@ -53,9 +62,7 @@ void Ipam::restore(const Snapshot& snapshot, Instant now) {
 }
 
 void Ipam::reconfigure(const Settings& settings, const Limits& limits) {
-  state_->settings = settings;
-  state_->limits = limits;
-  state_->vswitches.configure(settings);
+  state_->configure(settings, limits);
   for (auto& [key, eni] : state_->enis.all()) eni.learned_limit = {};
 }
 
@@ -180,6 +187,8 @@ std::vector<Operation> Ipam::operations() const {
   return all;
 }
 
+const Limits& Ipam::limits() const { return state_->limits; }
+
 std::optional<Grant> Ipam::held_by(const model::AttachmentKey& key) const {
   return state_->grant_of(key);
 }
@@ -217,7 +226,7 @@ void Ipam::State::serve(Instant now, Turn& turn) {
     std::vector<net::IpAddress> addresses;
     for (const net::Family family : kFamilies) {
       if (!has(settings.stack, family)) continue;
-      addresses.push_back(pool.stock(eni->record.key).idle(family).begin()->second);
+      addresses.push_back(next_idle(*eni, family));
     }
     grant(asks.pop_front().ask, addresses, now, turn);
   }
@@ -249,15 +258,46 @@ void Ipam::State::grant(const Ask& ask, const std::vector<net::IpAddress>& addre
   turn.grants.push_back(*grant_of(ask.key));
 }
 
+// For how many more pods the idle addresses of an ENI are enough. An exclusive one is for one pod,
+// and only while nothing of it is anybody's.
+std::uint32_t Ipam::State::pods_on(const Eni& eni) const {
+  const std::uint32_t pods = pods_of(settings.stack, pool.stock(eni.record.key).idle());
+  if (!settings.exclusive) return pods;
+  return is_untouched(eni) ? std::min(pods, 1U) : 0;
+}
+
+// Neither owned by a pod nor cooling down.
+bool Ipam::State::is_untouched(const Eni& eni) const {
+  const Stock& stock = pool.stock(eni.record.key);
+  return stock.held() == 0 && stock.of_state(AddressState::Cooling) == 0;
+}
+
+// The address that was idle longest; of an exclusive ENI the primary one.
+net::IpAddress Ipam::State::next_idle(const Eni& eni, net::Family family) const {
+  const net::IpAddress& primary = eni.record.primary_address;
+  const AddressRecord* record = pool.find(primary);
+  const bool whole = settings.exclusive && primary.family() == family && record != nullptr &&
+                     record->state == AddressState::Idle;
+  return whole ? primary : pool.stock(eni.record.key).idle(family).begin()->second;
+}
+
 // With addresses for one more pod: the one with the most pods already (so that the others become
-// free), or the fewest, as the settings say. Within an ENI the address that was idle longest goes
-// first.
+// free), or the fewest, as the settings say; of exclusive ones the one that was idle longest.
 Eni* Ipam::State::eni_for_pod() {
   Eni* best = nullptr;
   std::uint32_t best_held = 0;
+  Instant best_since{};
+  const net::Family told_by = settings.stack == Stack::V6 ? net::Family::V6 : net::Family::V4;
   for (auto& [key, eni] : enis.all()) {
     const Stock& stock = pool.stock(key);
-    if (!serves(eni) || pods_of(settings.stack, stock.idle()) == 0) continue;
+    if (!serves(eni) || pods_on(eni) == 0) continue;
+    if (settings.exclusive) {
+      const Instant since = pool.find(next_idle(eni, told_by))->since;
+      if (best != nullptr && since >= best_since) continue;
+      best = &eni;
+      best_since = since;
+      continue;
+    }
     const std::uint32_t held = stock.held();
     const bool better =
         settings.eni_policy == EniPolicy::MostIps ? held > best_held : held < best_held;

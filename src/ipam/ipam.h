@@ -23,6 +23,9 @@ enum class EniPolicy : std::uint8_t { MostIps, LeastIps };
 
 struct Settings {
   Stack stack = Stack::V4;
+  // Each ENI is one pod's as a whole, with its primary address (and one of IPv6): what follows
+  // about idle addresses is about idle ENIs then, and an ENI's further addresses are given back.
+  bool exclusive = false;
   std::uint32_t min_pool_size = 0;  // idle addresses to keep at least …
   std::uint32_t max_pool_size = 5;  // … and at most
   std::uint32_t min_eni = 0;
@@ -179,6 +182,8 @@ class Ipam {
   std::vector<EniRecord> enis() const;
   std::vector<AddressRecord> addresses() const;
   std::vector<Operation> operations() const;
+  // As given, but for exclusive ENIs with one address of each family.
+  const Limits& limits() const;
   std::optional<Grant> held_by(const model::AttachmentKey& key) const;
   struct Counts {
     std::uint32_t total = 0, idle = 0, held = 0, cooling = 0, releasing = 0, suspect = 0,

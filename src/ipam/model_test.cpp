@@ -65,6 +65,7 @@ class Life {
     settings.vswitch_ids = {"vsw-a"};
     if (chance(50)) settings.vswitch_ids.emplace_back("vsw-b");
     settings.stack = chance(70) ? Stack::V4 : chance(70) ? Stack::Dual : Stack::V6;
+    settings.exclusive = chance(25);
     settings.min_pool_size = pick(3);
     settings.max_pool_size = settings.min_pool_size + pick(4);
     settings.min_eni = chance(10) ? 1 : 0;
@@ -185,7 +186,11 @@ class Life {
     reboot();
   }
 
+  // A node without pods may come back in the other mode.
   void reboot() {
+    if (alive_.empty() && chance(30)) {
+      node_.settings.exclusive = !node_.settings.exclusive;
+    }
     node_.restart();
     for (const auto& [key, grant] : node_.granted) {
       if (node_.ipam->held_by(key)) continue;
@@ -237,7 +242,11 @@ class Life {
 
   void check_owners() {
     std::map<net::IpAddress, model::AttachmentKey> owners;
+    std::set<std::string> enis;
     for (const auto& [key, grant] : node_.granted) {
+      if (!enis.insert(grant.eni_id).second && node_.settings.exclusive) {
+        return fail(fmt::format("{} has a second pod", grant.eni_id));
+      }
       for (const net::IpAddress& address : grant.addresses) {
         if (!owners.emplace(address, key).second) {
           return fail(fmt::format("{} has two owners", address.to_string()));
@@ -294,6 +303,8 @@ class Life {
   // The faults end; the cloud, the records and the pods come to agree, and then it is quiet.
   void settle() {
     faults_ = 0;
+    // An idle ENI to be kept that the cloud refuses is asked for again and again.
+    if (node_.settings.exclusive) node_.cloud.max_enis = node_.limits.max_enis;
     node_.cloud.attaching_ends = true;
     node_.cloud.nics_appear = true;
     node_.gateway_answers = true;

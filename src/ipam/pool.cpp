@@ -156,6 +156,14 @@ std::optional<net::IpAddress> Pool::next_to_cool(const std::string& eni_key,
   return std::nullopt;
 }
 
+std::vector<net::IpAddress> Pool::cooling_on(const std::string& eni_key) const {
+  std::vector<net::IpAddress> cooling;
+  for (const net::IpAddress& address : stock(eni_key).all()) {
+    if (find(address)->state == AddressState::Cooling) cooling.push_back(address);
+  }
+  return cooling;
+}
+
 void Pool::cut_short(const net::IpAddress& address, Instant now) {
   set_state(address, AddressState::Idle, now);
 }

@@ -68,6 +68,8 @@ class Pool {
   std::vector<net::IpAddress> warm_up(Instant now, Alarm& alarm);
   // The Cooling address of `eni_key` whose time is up first.
   std::optional<net::IpAddress> next_to_cool(const std::string& eni_key, net::Family family) const;
+  // All of them.
+  std::vector<net::IpAddress> cooling_on(const std::string& eni_key) const;
   void cut_short(const net::IpAddress& address, Instant now);
 
   // Appends the records that changed since the last time.

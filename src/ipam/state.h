@@ -37,7 +37,8 @@ struct Sighting {
 struct Ipam::State {
   State(Settings settings_in, Limits limits_in, Random random_in);
 
-  // Constant between calls of reconfigure().
+  // Constant between calls of configure().
+  void configure(Settings settings_in, Limits limits_in);
   Settings settings;
   Limits limits;
 
@@ -59,6 +60,9 @@ struct Ipam::State {
   bool serve_kept(const Ask& ask, Instant now, Turn& turn);
   void grant(const Ask& ask, const std::vector<net::IpAddress>& addresses, Instant now, Turn& turn);
   Eni* eni_for_pod();
+  std::uint32_t pods_on(const Eni& eni) const;
+  bool is_untouched(const Eni& eni) const;
+  net::IpAddress next_idle(const Eni& eni, net::Family family) const;
   void refuse_expired(Instant now, Turn& turn);
   Error why_waiting(Instant since) const;
   std::optional<Grant> grant_of(const model::AttachmentKey& key) const;
@@ -163,6 +167,7 @@ struct Ipam::State {
   bool give_back(const Shelves& on, Instant now);
   std::uint32_t grow(const Shelves& on, std::uint32_t need, Instant now);
   bool shrink(const Shelves& on, Instant now);
+  bool trim(const Shelves& on, Instant now);
   std::uint32_t reclaimable(std::int64_t above_min, Instant now);
   bool slow(const Eni& eni, Instant now);
   std::uint32_t max_idle() const;
