@@ -474,7 +474,10 @@ TEST_CASE("namespaces have an identity, and a path that is none is refused") {
   if (!test::can_run("identity")) return;
   Namespace one, other;
   CHECK(must(netns_inode(one.fd())) != must(netns_inode(other.fd())));
-  CHECK(must(netns_cookie(one.fd())) != must(netns_cookie(other.fd())));
+  if (auto cookie = netns_cookie(one.fd());
+      !cookie.is(Error::Kind::Unavailable)) {  // 5.10 has none
+    CHECK(must(std::move(cookie)) != must(netns_cookie(other.fd())));
+  }
   const auto before = must(netns_inode(must(current_netns()).get()));
   one.run([] {});
   CHECK(must(netns_inode(must(current_netns()).get())) == before);
