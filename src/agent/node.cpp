@@ -66,6 +66,8 @@ datapath::PodPlan plan_of(const model::Attachment& attachment) {
   plan.addresses = attachment.addresses;
   plan.mtu = attachment.mtu;
   for (const auto& prefix : attachment.extra_routes) plan.extra_routes.push_back({prefix});
+  plan.bandwidth = attachment.bandwidth;
+  plan.priority = attachment.priority;
   return plan;
 }
 
@@ -236,14 +238,21 @@ void Node::absorb(ipam::Turn turn, Instant) {
     effects_.emplace_back(
         [this, operation = std::move(operation)] { parts_.cloud.start(operation); });
   }
+  std::map<std::string, datapath::EniPlan> rising;
   for (const auto& eni : turn.bring_up) {
-    if (auto plan = eni_plan(eni)) {
-      effects_.emplace_back(
-          [this, key = eni.key, plan = std::move(*plan)] { parts_.wiring.bring_up(key, plan); });
-    } else {
+    auto plan = eni_plan(eni);
+    if (!plan) {
       effects_.emplace_back([this] { parts_.cloud.list_soon(); });  // it learns the vSwitch, too
+      continue;
     }
+    const auto before = rising_.find(eni.key);
+    if (before == rising_.end() || before->second != *plan) {
+      effects_.emplace_back(
+          [this, key = eni.key, plan = *plan] { parts_.wiring.bring_up(key, plan); });
+    }
+    rising[eni.key] = std::move(*plan);
   }
+  rising_ = std::move(rising);
   for (const auto& eni_id : turn.tear_down) {
     effects_.emplace_back([this, eni_id] { parts_.wiring.tear_down(eni_id); });
   }

@@ -69,6 +69,8 @@ class Node {
   void on(const StatusCall& call);
   void on(const HungUp& gone);
   void on(const Question& question);
+  void on(BandwidthCall call);
+  bool accept_limits(const AddRequest& request);
   void on(const ConfigFact& fact);
   void on(const Stop&) { drain(); }
   Call new_call(const ReplyTo& reply);
@@ -77,6 +79,7 @@ class Node {
   // node_facts.cpp
   void on(const WiredFact& fact);
   void on(const UnwiredFact& fact);
+  void on(LimitedFact fact);
   void on(CheckedFact fact);
   void on(const NicSeen& fact);
   void on(const NicReady& fact);
@@ -144,6 +147,9 @@ class Node {
   ipam::Ipam ipam_;
   Attachments attachments_;
   std::map<std::string, datapath::EniNic> nics_;  // by ENI key: those that are ready
+  // By ENI key: what the wiring was told to bring up and has not ended. IPAM's turns repeat it; a
+  // burst of pods has hundreds of turns.
+  std::map<std::string, datapath::EniPlan> rising_;
 
   // Callers who wait.
   struct Caller {
@@ -153,6 +159,12 @@ class Node {
     std::size_t parts = 1;  // a GC ends with the last of its removals
   };
   std::map<Call, Caller> callers_;
+  struct LimitCaller {
+    std::shared_ptr<Channel<Result<std::string>>> reply;
+    std::string answer;
+  };
+  std::map<std::uint64_t, LimitCaller> limit_callers_;  // by order to the wiring
+  std::uint64_t last_limit_ = 0;
   Call last_call_ = 0;
   bool draining_ = false;
   std::optional<Error> fatal_;

@@ -44,6 +44,18 @@ void Node::on(const UnwiredFact& fact) {
   attachments_.unwired(fact.key, fact.serial, fact.result, parts_.clock.now());
 }
 
+void Node::on(LimitedFact fact) {
+  const auto caller = limit_callers_.find(fact.order);
+  if (caller == limit_callers_.end()) return;
+  if (fact.result.ok()) {
+    caller->second.reply->send(std::move(caller->second.answer));
+  } else {
+    caller->second.reply->send(fact.result.take_error().within(
+        "the limits are remembered and tried again, but the kernel has them not yet"));
+  }
+  limit_callers_.erase(caller);
+}
+
 void Node::on(CheckedFact fact) {
   if (fact.result.ok()) {
     answer({fact.call, Ok{}});
@@ -62,6 +74,7 @@ void Node::on(const NicReady& fact) {
                                {"mtu", fact.nic.mtu}});
   }
   nics_[fact.eni_key] = fact.nic;
+  rising_.erase(fact.eni_key);
   ipam_.nic_seen(fact.eni_key, parts_.clock.now());
   ipam_.nic_ready(fact.eni_key, parts_.clock.now());
   sync_wiring();
@@ -69,11 +82,13 @@ void Node::on(const NicReady& fact) {
 
 void Node::on(const NicFailed& fact) {
   note("EniFailed", fact.eni_key, fact.why);
+  rising_.erase(fact.eni_key);
   ipam_.nic_failed(fact.eni_key, fact.why, parts_.clock.now());
 }
 
 void Node::on(const TornDown& fact) {
   std::erase_if(nics_, [&](const auto& entry) { return entry.second.eni_id == fact.eni_id; });
+  std::erase_if(rising_, [&](const auto& entry) { return entry.second.eni_id == fact.eni_id; });
   ipam_.torn_down(fact.eni_id, parts_.clock.now());
 }
 

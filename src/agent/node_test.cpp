@@ -183,6 +183,13 @@ class Daemon final : public Wiring, public Cloud {
       tell(UnwiredFact{plan.key, serial, Ok{}});
     });
   }
+  void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
+             std::uint64_t order) override {
+    orders_.push_back([this, key, bandwidth, order] {
+      outside_.wired.at(key).bandwidth = bandwidth;
+      tell(LimitedFact{order, Ok{}});
+    });
+  }
   void check(datapath::PodPlan plan, std::shared_ptr<UniqueFd>, Call call) override {
     orders_.push_back([this, plan, call] {
       if (outside_.wired.contains(plan.key)) {
@@ -195,7 +202,10 @@ class Daemon final : public Wiring, public Cloud {
   void bring_up(std::string eni_key, datapath::EniPlan plan) override {
     orders_.push_back([this, eni_key, plan] {
       const auto found = outside_.enis.find(plan.eni_id);
-      if (found == outside_.enis.end() || found->second.status != model::EniStatus::InUse) return;
+      if (found == outside_.enis.end() || found->second.status != model::EniStatus::InUse) {
+        rising_[eni_key] = plan;
+        return;
+      }
       outside_.nics.insert(plan.eni_id);
       datapath::EniNic nic;
       nic.eni_id = plan.eni_id;
@@ -204,6 +214,7 @@ class Daemon final : public Wiring, public Cloud {
   }
   void tear_down(std::string eni_id) override {
     orders_.push_back([this, eni_id] {
+      std::erase_if(rising_, [&](const auto& one) { return one.second.eni_id == eni_id; });
       outside_.nics.erase(eni_id);
       tell(TornDown{eni_id});
     });
@@ -220,7 +231,12 @@ class Daemon final : public Wiring, public Cloud {
 
   // --- Cloud
   void start(const ipam::Operation& operation) override {
-    orders_.push_back([this, operation] { tell(OutcomeFact{carry_out(operation)}); });
+    orders_.push_back([this, operation] {
+      const auto outcome = carry_out(operation);
+      // Whatever has been attached: the kernel says so, and asks the gateway.
+      for (auto& [key, plan] : std::exchange(rising_, {})) bring_up(key, plan);
+      tell(OutcomeFact{outcome});
+    });
   }
   void list_soon() override {
     orders_.push_back([this] { list(); });
@@ -323,6 +339,7 @@ class Daemon final : public Wiring, public Cloud {
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<Node> node_;
   std::deque<std::function<void()>> orders_;
+  std::map<std::string, datapath::EniPlan> rising_;  // by ENI key; their NIC is not there yet
   std::optional<Instant> wake_at_;
 };
 

@@ -24,6 +24,8 @@ struct EniPlan {
   std::vector<net::IpAddress> own_addresses;
   // MTU to set; 0 keeps the NIC's own.
   std::uint32_t mtu = 0;
+
+  bool operator==(const EniPlan&) const = default;
 };
 
 // An ENI whose NIC is up, with gateway neighbours learnt and its table written: fit for pods.
