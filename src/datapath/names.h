@@ -25,6 +25,8 @@ inline constexpr std::string_view kNftTable = "terway";
 // differ in the lowest bit only, so that one comparison tells both.
 inline constexpr std::uint32_t kPodGroup = 0x5400;
 inline constexpr std::uint32_t kDyingGroup = 0x5401;
+// Token buckets of pods (shaper.h).
+inline constexpr std::uint32_t kShaperGroup = 0x5402;
 
 inline constexpr std::string_view kGatewayV4 = "169.254.1.1";
 inline constexpr std::string_view kGatewayV6 = "fe80::1";
@@ -38,6 +40,9 @@ std::string upstream_ifname_of(const model::Pod& pod, const std::string& ifname)
 // the pod's neighbour entry of its gateway is permanent, so the host end's must never change.
 net::Mac host_mac_of(const model::AttachmentKey& key);
 net::Mac pod_mac_of(const model::AttachmentKey& key);
+
+// 64 bits of SHA-1 over the key, where a map of the kernel has no room for all of it.
+std::uint64_t hash_of(const model::AttachmentKey& key);
 
 // The owner, in the host end's ifalias: "terway:<container id>/<interface>".
 std::string alias_of(const model::AttachmentKey& key);
