@@ -159,6 +159,16 @@ Message change_link(int ifindex, const LinkChange& what) {
   return change(info_of(ifindex), {}, what);
 }
 
+Message make_ifb(std::string_view name, std::uint32_t group) {
+  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  message.header(info_of(0)).put_text(IFLA_IFNAME, name).put_u32(IFLA_GROUP, group);
+  message.put_u32(IFLA_NUM_TX_QUEUES, 1).put_u32(IFLA_NUM_RX_QUEUES, 1);
+  // Its own 32 are fewer packets than a bucket lets go at once.
+  message.put_u32(IFLA_TXQLEN, 1000);
+  message.nest(IFLA_LINKINFO, [&] { message.put_text(IFLA_INFO_KIND, "ifb"); });
+  return message;
+}
+
 Message change_link(std::string_view name, const LinkChange& what) {
   return change(info_of(0), name, what);
 }

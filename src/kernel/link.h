@@ -63,6 +63,9 @@ Message make_bridge(std::string_view name);
 Message make_macvlan(std::string_view name, int lower, const net::Mac& mac);
 
 // What to change in one link; only what is set.
+// An intermediate functional block, one queue: what is sent by it comes back to where it was taken
+// from (detour.h). Down.
+Message make_ifb(std::string_view name, std::uint32_t group);
 struct LinkChange {
   std::optional<bool> up;
   std::optional<std::string> name;
