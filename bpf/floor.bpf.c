@@ -9,8 +9,8 @@
 #include <bpf/bpf_helpers.h>
 
 const volatile __u32 eni_ifindex;
-const volatile __u32 pod_ifindex;	/* host end of its veth */
-const volatile __u32 macs[3]; /* destination and source, as on the wire */
+const volatile __u32 pod_ifindex; /* host end of its veth */
+const volatile __u32 macs[3];	  /* destination and source, as on the wire */
 
 /* What calling any program costs. */
 SEC("tc")
