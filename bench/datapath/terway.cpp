@@ -12,7 +12,9 @@ constexpr const char* kEniId = "eni-1";
 
 Result<std::unique_ptr<datapath::Datapath>> open_datapath(const Node& node) {
   const auto inside = TRY(node.ns.enter());
-  auto datapath = TRY(datapath::Datapath::open({}));
+  datapath::Settings settings;
+  settings.fast_path = datapath::FastPathMode::Stack;
+  auto datapath = TRY(datapath::Datapath::open(settings));
   datapath::EniPlan eni;
   eni.eni_id = kEniId;
   eni.mac = node.mac;

@@ -167,6 +167,7 @@ Numbers measure(unsigned pods, unsigned samples, bool ipv6) {
   const auto inside = must(kernel::InsideNetns::enter(world.node.get()));
   datapath::Settings settings;
   settings.ipv6 = ipv6;
+  settings.fast_path = datapath::FastPathMode::Stack;
   auto datapath = must(datapath::Datapath::open(settings));
   datapath::EniPlan eni;
   eni.eni_id = "eni-1";

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "datapath/names.h"
+#include "datapath/programs.h"
 #include "datapath/state.h"
 #include "datapath/takeover.h"
 
@@ -56,11 +57,13 @@ void match_links(Datapath::State& state, const Actual& actual, Writing& writing,
     const kernel::Link* link = find_host_end(actual, key, pod.plan.pod);
     pod.ifindex = link == nullptr ? 0 : link->ifindex;
     if (link == nullptr) {
+      pod.end.reset();
       drift.what.push_back(fmt::format("pod {}: no host end", pod.plan.pod.to_string()));
       continue;
     }
     pod.host_ifname = link->name;
     pod.adopted = link->name != host_ifname_of(key);
+    say_veth_end(state, key, pod, *link);
     kernel::LinkChange change;
     if (link->alias != alias_of(key)) change.alias = alias_of(key);
     if (link->group != kPodGroup) change.group = kPodGroup;
@@ -241,6 +244,7 @@ Result<> apply(Datapath::State& state, bool prune, Drift& drift) {
     }
   }
   TRY(write(state.route, leftovers, drift, failure));
+  TRY(apply_fast_path(state, actual, prune, drift));
   if (failure) return std::move(*failure);
   return Ok{};
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "datapath/names.h"
+#include "datapath/programs.h"
 #include "datapath/state.h"
 #include "kernel/sysctl.h"
 
@@ -62,13 +63,28 @@ void forget_numbers(Datapath::State& state) {
 Datapath::Datapath(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Datapath::~Datapath() = default;
 
+std::string_view to_string(FastPathMode mode) {
+  switch (mode) {
+    case FastPathMode::Auto:
+      return "auto";
+    case FastPathMode::Bpf:
+      return "bpf";
+    case FastPathMode::Stack:
+      return "stack";
+  }
+  return "";
+}
+
+const FastPathStatus& Datapath::fast_path() const { return state_->fast_path_status; }
+
 Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
   const std::uint32_t mask = settings.mark_mask != 0 ? settings.mark_mask : kDefaultMarkMask;
   NodeLayout node{settings.pods_table != 0 ? settings.pods_table : kPodsTable,
                   TRY(MarkBits::make(mask)), settings.ipv4, settings.ipv6};
   // Events first: what changes while we look is seen afterwards.
   auto monitor = TRY(kernel::Monitor::open(
-      {.links = true, .addresses = true, .routes = true, .rules = true, .neighbours = true}));
+      {.links = true, .addresses = true, .routes = true, .rules = true, .neighbours = true,
+       .filters = true}));
   auto nft_monitor = TRY(kernel::Monitor::open_nftables());
   std::unique_ptr<State> state(new State{node, settings.unmanaged,
                                          TRY(kernel::Socket::open(kernel::Protocol::Route)),
@@ -77,6 +93,7 @@ Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
   const Actual actual = TRY(read_actual(state->route, state->netfilter, node.ipv4, node.ipv6));
   state->kernel_ipv6 = kernel::read_sysctl("net/ipv6/conf/all/forwarding").ok();
   recall_numbers(*state, actual);
+  TRY(open_fast_path(*state, settings));
   state->primary = find_primary(actual, {});
   state->links_marked =
       std::any_of(actual.links.begin(), actual.links.end(),

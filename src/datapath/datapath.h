@@ -9,6 +9,7 @@
 // Names and numbers: docs/operating.md.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,8 +19,23 @@
 #include "base/fd.h"
 #include "base/result.h"
 #include "datapath/plan.h"
+#include "ebpf/features.h"
 
 namespace terway::datapath {
+
+enum class FastPathMode : std::uint8_t {
+  Auto,   // policy routing carries everything where the programs cannot be loaded
+  Bpf,    // nothing is carried there: open() fails
+  Stack,  // no programs: policy routing carries everything
+};
+std::string_view to_string(FastPathMode mode);
+
+struct FastPathStatus {
+  FastPathMode mode = FastPathMode::Auto;
+  bool on = false;
+  std::string reason;  // why not; where it is on, what was found at the start
+  ebpf::Features features;
+};
 
 struct Settings {
   std::uint32_t pods_table = 0;  // 0: 999
@@ -31,8 +47,9 @@ struct Settings {
   // NICs that must never be touched, by MAC (no-manage tags); the NIC with the default route never
   // is.
   std::vector<net::Mac> unmanaged;
-  // eBPF programs carry what they can (bpf/datapath.bpf.c); off: policy routing carries everything.
-  bool fast_path = true;
+  // eBPF programs carry what they can (bpf/datapath.bpf.c).
+  FastPathMode fast_path = FastPathMode::Auto;
+  std::filesystem::path bpffs = "/sys/fs/bpf";  // where they are pinned
   // What pods reach through the host's stack, besides the node's own addresses: Services of a
   // kube-proxy, the node-local DNS address.
   std::vector<net::Prefix> host_stack_cidrs;
@@ -69,6 +86,8 @@ class Datapath {
   Result<> check_pod(const PodPlan& pod, const UniqueFd& netns);
   // Forgets what the node knows of an address that will be reused (conntrack, neighbours).
   Result<> flush_address(const net::IpAddress& address);
+
+  const FastPathStatus& fast_path() const;
 
   // Deletes links marked by remove_pod(), by group. Takes tens of ms: call when idle.
   Result<> delete_marked_links();

@@ -53,6 +53,7 @@ struct Judge {
   bool operator()(const kernel::Address& address) const {
     if (address.prefix.address.is_link_local() && !address.prefix.address.is_v4()) return false;
     if (is_primary(address.ifindex)) return true;
+    if (state.fast_path && nic_of(address.ifindex) == nullptr) return true;  // the node's own
     const bool placeholder = address.prefix.address == pod_gateway(net::Family::V4);
     return nic_of(address.ifindex) != nullptr && removed == placeholder;
   }

@@ -298,6 +298,7 @@ Result<> Datapath::tear_down(const std::string& eni_id) {
   const std::uint32_t mark = state_->node.marks.mark_of(number->second);
   state_->numbers.erase(number);
 
+  if (state_->fast_path) TRY(FastPath::detach(state_->route, ifindex));
   std::vector<kernel::Message> messages;
   const NicLayout nic{ifindex, mark, false, {}, {}};
   for (const auto& rule : nic_rules(state_->node, nic)) {

@@ -3,6 +3,7 @@
 // from the next plan: nothing is lost with the process.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,6 +33,7 @@ struct Nic {
   kernel::Link link;  // ifindex 0 while there is none
   std::vector<Gateway> gateways;
   bool ready = false;
+  bool is_ipvlan_parent = false;  // has the programs of IPVLAN mode (ipvlan.cpp says it)
 };
 
 struct WiredPod {
@@ -65,6 +67,12 @@ struct Datapath::State {
   std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
   std::optional<FastPath> fast_path{};         // absent: policy routing carries everything
+  FastPathStatus fast_path_status{};
+  std::filesystem::path bpffs{};
+  std::vector<net::Prefix> host_stack{};
+  bool pods_reach_metadata = true;
+  bool knows_all_pods = false;  // an authoritative resync has been
+  bool programs_swept = false;  // without a fast path: none of an earlier life is left
   bool links_marked = false;
   bool kernel_ipv6 = true;  // false with ipv6.disable=1: links refuse IPv6 settings
 

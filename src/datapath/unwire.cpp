@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "datapath/flows.h"
 #include "datapath/names.h"
 #include "datapath/state.h"
 #include "kernel/conntrack.h"
@@ -65,6 +66,13 @@ Result<> Datapath::remove_pod(const PodPlan& pod) {
   const bool was_known = known != state.pods.end();
   const std::uint32_t mark = state.mark_of_eni(was_known ? known->second.plan.eni_id : pod.eni_id);
   state.pods.erase(pod.key);
+  if (state.fast_path) {
+    std::vector<net::IpAddress> free;
+    std::copy_if(addresses.begin(), addresses.end(), std::back_inserter(free),
+                 [&](const auto& one) { return !state.owned_by_another(one, pod.key); });
+    TRY(state.fast_path->remove_addresses(free));
+    state.fast_path->numbers().forget(pod.key);
+  }
   if (link) TRY(detach(state, *link, addresses));
   std::vector<kernel::nft::MapChange> changes;
   for (const net::IpAddress& address : addresses) {
@@ -89,6 +97,7 @@ Result<> Datapath::remove_pod(const PodPlan& pod) {
 
 Result<> Datapath::flush_address(const net::IpAddress& address) {
   TRY(kernel::flush_connections_of(state_->netfilter, {address}));
+  if (state_->fast_path) TRY(forget_flows(state_->fast_path->object(), {address}));
   TRY(kernel::flush_neighbour(state_->route, address));
   state_->forget.erase(address);
   return Ok{};
@@ -105,6 +114,9 @@ Result<> Datapath::delete_marked_links() {
       if (!state.owned_by_another(address, {})) addresses.push_back(address);
     }
     TRY(kernel::flush_connections_of(state.netfilter, addresses));
+    if (state.fast_path) {
+      TRY(forget_flows(state.fast_path->object(), {addresses.begin(), addresses.end()}));
+    }
     state.forget.clear();
   }
   if (!state.links_marked) return Ok{};

@@ -10,9 +10,11 @@
 #include <algorithm>
 
 #include "datapath/names.h"
+#include "datapath/programs.h"
 #include "datapath/state.h"
 #include "kernel/address.h"
 #include "kernel/netns.h"
+#include "kernel/qdisc.h"
 #include "kernel/sysctl.h"
 
 namespace terway::datapath {
@@ -128,6 +130,13 @@ Result<> write_host_side(Datapath::State& state, const PodPlan& pod, int ifindex
   up.up = true;
   std::vector<kernel::Message> messages;
   messages.push_back(kernel::change_link(ifindex, settle));
+  // While the link is down: later it costs a grace period, in which the link sends nothing.
+  if (state.fast_path) {
+    state.fast_path->attach_new(ifindex, ebpf::Program::PodEgress, ebpf::Program::PodIngress,
+                                messages);
+  } else {
+    messages.push_back(kernel::add_clsact(ifindex));
+  }
   messages.push_back(kernel::change_link(ifindex, up));
   const net::Mac pod_mac = pod_mac_of(pod.key);
   for (const net::IpAddress& address : pod.addresses) {
@@ -213,7 +222,11 @@ Result<> write_pod_side(const Datapath::State& state, const PodPlan& pod, kernel
 
 Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
   const std::string name = host_ifname_of(pod.key);
-  const int ifindex = TRY(kernel::get_link(state.route, name)).ifindex;
+  const kernel::Link link = TRY(kernel::get_link(state.route, name));
+  const int ifindex = link.ifindex;
+  WiredPod fresh{pod, ifindex, name, false};
+  say_veth_end(state, pod.key, fresh, link);
+  if (fresh.end) TRY(state.fast_path->write_pod(pod_entry(state, fresh)));
   TRY(write_host_side(state, pod, ifindex));
   auto marked = write_marks(state, pod);
   // An address has one owner, the last that got it.
@@ -224,7 +237,7 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
     });
   }
   WiredPod& wired = state.pods[pod.key];
-  wired = WiredPod{pod, ifindex, name, false};
+  wired = std::move(fresh);
   if (!marked.ok()) {
     // Somebody changed our table: write it as it should be, this pod's elements with it.
     Drift drift;

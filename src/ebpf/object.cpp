@@ -12,6 +12,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "bpf/datapath.skel.h"
 #include "ebpf/bpffs.h"
@@ -26,6 +27,19 @@ constexpr std::string_view kFolder = "terway";
 constexpr std::string_view kProgramsFolder = "programs";
 // Maps of the same ABI but of another layout (a size was changed) step aside to here.
 constexpr std::string_view kReplaced = "_replaced";
+
+constexpr std::string_view kReadJiffies = "read_jiffies";
+// A symbolic link that says which build pinned what is there, last of all.
+constexpr std::string_view kBuild = "build";
+
+// FNV-1a over the object's bytes.
+std::string build_of_object() {
+  std::size_t size = 0;
+  const auto* bytes = static_cast<const std::uint8_t*>(datapath_bpf::elf_bytes(&size));
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
 
 struct Destroy {
   void operator()(datapath_bpf* skeleton) const { datapath_bpf::destroy(skeleton); }
@@ -169,44 +183,9 @@ Result<Object> Object::load(const fs::path& bpffs, const Convert& convert) {
   const fs::path root = bpffs / kFolder;
   object.folder_ = root / fmt::format("v{}", TERWAY_ABI);
   TRY(make_folder(object.folder_ / kProgramsFolder));
-  const Skeleton skeleton = TRY(open_and_load(object.folder_));
-
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, skeleton->obj) {
-    if (bpf_map__is_internal(map)) continue;
-    const std::string name = bpf_map__name(map);
-    std::error_code ignored;
-    if (!fs::exists(object.folder_ / name, ignored)) {
-      TRY(pin(bpf_map__fd(map), object.folder_ / name));
-    }
-    object.maps_[name] = TRY(map_info(bpf_map__fd(map)));
-  }
-  std::string replaced;
-  for (std::size_t i = 0; i < kPrograms; ++i) {
-    const std::string name(to_string(static_cast<Program>(i)));
-    const bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, name.c_str());
-    if (program == nullptr) continue;
-    const ProgramInfo fresh = TRY(program_info(bpf_program__fd(program)));
-    const fs::path path = object.folder_ / kProgramsFolder / name;
-    object.programs_[i] = TRY(find_same(path, fresh));
-    if (!object.programs_[i]) {
-      object.programs_[i] = TRY(duplicate(bpf_program__fd(program)));
-      TRY(pin(object.programs_[i].get(), path));
-      replaced += (replaced.empty() ? "" : ", ") + name;
-    }
-    object.infos_[i] = TRY(program_info(object.programs_[i].get()));
-  }
-  object.news_.push_back(replaced.empty() ? "all programs are there already"
-                                          : "new programs: " + replaced);
-  object.read_jiffies_ = TRY(duplicate(bpf_program__fd(skeleton->progs.read_jiffies)));
-
-  TRY(open_typed(object.endpoints, object.folder_ / "endpoints"));
-  TRY(open_typed(object.flows, object.folder_ / "flows"));
-  TRY(open_typed(object.host_stack, object.folder_ / "host_stack"));
-  TRY(open_typed(object.config, object.folder_ / "config"));
-  object.counts = TRY(open_map(object.folder_ / "counts"));
-  object.events_lost = TRY(open_map(object.folder_ / "events_lost"));
-  object.events = TRY(open_map(object.folder_ / "events"));
+  auto there = object.open_same_build();
+  if (!there.ok() || !*there) TRY(object.load_anew());
+  TRY(object.open_maps());
 
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(root, failed)) {
@@ -214,10 +193,86 @@ Result<Object> Object::load(const fs::path& bpffs, const Convert& convert) {
     if (!abi || entry.path() == object.folder_) continue;
     object.other_abis_.push_back({*abi, entry.path()});
     const std::size_t taken = TRY(object.take_over(object.other_abis_.back(), convert));
-    object.news_.push_back(
-        fmt::format("{} entries taken over from {}", taken, entry.path().native()));
+    object.news_ += fmt::format("; {} entries taken over from {}", taken, entry.path().native());
   }
   return object;
+}
+
+// Everything is pinned, by this very build, and belongs together: nothing needs to be verified
+// anew, which takes a second. false where it is not so.
+Result<bool> Object::open_same_build() {
+  std::error_code failed;
+  if (fs::read_symlink(folder_ / kBuild, failed) != build_of_object() || failed) return false;
+  std::set<std::uint32_t> pinned;
+  for (const auto& entry : fs::directory_iterator(folder_, failed)) {
+    if (entry.is_directory() || entry.is_symlink()) continue;
+    const UniqueFd fd = TRY(open_pinned(entry.path()));
+    const MapInfo info = TRY(map_info(fd.get()));
+    maps_[entry.path().filename()] = info;
+    pinned.insert(info.id);
+  }
+  const auto open_program = [&](std::string_view name, UniqueFd& fd) -> Result<ProgramInfo> {
+    fd = TRY(open_pinned(folder_ / kProgramsFolder / name));
+    ProgramInfo info = TRY(program_info(fd.get()));
+    for (const std::uint32_t id : info.map_ids) {
+      if (pinned.contains(id)) continue;
+      return Error(Error::Kind::NotFound, fmt::format("a map of {} is not pinned", name));
+    }
+    return info;
+  };
+  for (std::size_t i = 0; i < kPrograms; ++i) {
+    infos_[i] = TRY(open_program(to_string(static_cast<Program>(i)), programs_[i]));
+  }
+  TRY(open_program(kReadJiffies, read_jiffies_));
+  news_ = "all programs of this build are there already";
+  return true;
+}
+
+Result<> Object::load_anew() {
+  maps_.clear();
+  std::error_code ignored;
+  fs::remove(folder_ / kBuild, ignored);
+  const Skeleton skeleton = TRY(open_and_load(folder_));
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, skeleton->obj) {
+    if (bpf_map__is_internal(map)) continue;
+    const std::string name = bpf_map__name(map);
+    if (!fs::exists(folder_ / name, ignored)) TRY(pin(bpf_map__fd(map), folder_ / name));
+    maps_[name] = TRY(map_info(bpf_map__fd(map)));
+  }
+  std::string replaced;
+  const auto keep = [&](const std::string& name, UniqueFd& fd) -> Result<ProgramInfo> {
+    const bpf_program* program = bpf_object__find_program_by_name(skeleton->obj, name.c_str());
+    if (program == nullptr) {
+      return Error(Error::Kind::Internal, "the datapath's object has no program " + name);
+    }
+    const ProgramInfo fresh = TRY(program_info(bpf_program__fd(program)));
+    const fs::path path = folder_ / kProgramsFolder / name;
+    fd = TRY(find_same(path, fresh));
+    if (fd) return program_info(fd.get());
+    fd = TRY(duplicate(bpf_program__fd(program)));
+    TRY(pin(fd.get(), path));
+    replaced += (replaced.empty() ? "" : ", ") + name;
+    return fresh;
+  };
+  for (std::size_t i = 0; i < kPrograms; ++i) {
+    infos_[i] = TRY(keep(std::string(to_string(static_cast<Program>(i))), programs_[i]));
+  }
+  TRY(keep(std::string(kReadJiffies), read_jiffies_));
+  news_ = replaced.empty() ? "all programs are there already" : "new programs: " + replaced;
+  fs::create_symlink(build_of_object(), folder_ / kBuild, ignored);
+  return Ok{};
+}
+
+Result<> Object::open_maps() {
+  TRY(open_typed(endpoints, folder_ / "endpoints"));
+  TRY(open_typed(flows, folder_ / "flows"));
+  TRY(open_typed(host_stack, folder_ / "host_stack"));
+  TRY(open_typed(config, folder_ / "config"));
+  counts = TRY(open_map(folder_ / "counts"));
+  events_lost = TRY(open_map(folder_ / "events_lost"));
+  events = TRY(open_map(folder_ / "events"));
+  return Ok{};
 }
 
 Result<> Object::unpin(const fs::path& bpffs) {

@@ -40,7 +40,6 @@ class Object {
   // Removes all that is pinned there, of every ABI; success when there is nothing.
   static Result<> unpin(const std::filesystem::path& bpffs);
 
-  // -1 for a program that this build does not have.
   int fd(Program program) const { return programs_[index(program)].get(); }
   const ProgramInfo& info(Program program) const { return infos_[index(program)]; }
 
@@ -48,8 +47,8 @@ class Object {
   // as well, and they are unpinned. How many entries were taken over in all.
   Result<std::size_t> finish_migration(const Convert& convert);
   bool migrating() const { return !other_abis_.empty(); }
-  // What load() found of its own and left as it was; else a reason, for the log.
-  const std::vector<std::string>& news() const { return news_; }
+  // What load() found there and what it made, for the log.
+  const std::string& news() const { return news_; }
 
   // The lower half of the kernel's jiffies, by which `flow.seen` is told.
   Result<std::uint32_t> now_jiffies() const;
@@ -71,6 +70,9 @@ class Object {
     std::filesystem::path folder;
   };
 
+  Result<bool> open_same_build();
+  Result<> load_anew();
+  Result<> open_maps();
   Result<std::size_t> take_over(const OtherAbi& other, const Convert& convert) const;
 
   std::filesystem::path folder_;
@@ -79,7 +81,7 @@ class Object {
   UniqueFd read_jiffies_;
   std::map<std::string, MapInfo> maps_;
   std::vector<OtherAbi> other_abis_;
-  std::vector<std::string> news_;
+  std::string news_;
 };
 
 }  // namespace terway::ebpf

@@ -246,6 +246,7 @@ datapath::EniPlan Node::eni(const std::string& id) const {
 datapath::Settings Node::settings() {
   datapath::Settings settings;
   settings.ipv6 = true;
+  settings.fast_path = datapath::FastPathMode::Stack;
   return settings;
 }
 
