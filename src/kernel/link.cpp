@@ -47,6 +47,9 @@ Message change(ifinfomsg info, std::string_view by_name, const LinkChange& chang
   if (change.group) message.put_u32(IFLA_GROUP, *change.group);
   if (change.master) message.put_u32(IFLA_MASTER, static_cast<std::uint32_t>(*change.master));
   if (change.netns) message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(*change.netns));
+  if (change.new_ifindex) {
+    message.put_u32(IFLA_NEW_IFINDEX, static_cast<std::uint32_t>(*change.new_ifindex));
+  }
   if (change.no_ipv6_address) {
     message.nest(IFLA_AF_SPEC | NLA_F_NESTED, [&] {
       message.nest(AF_INET6 | NLA_F_NESTED,
@@ -88,6 +91,7 @@ std::optional<Link> parse_link(const MessageView& message) {
   link.master = attributes.s32(IFLA_MASTER).value_or(0);
   link.lower = attributes.s32(IFLA_LINK).value_or(0);
   link.lower_elsewhere = attributes.has(IFLA_LINK_NETNSID);
+  link.lower_netns = attributes.s32(IFLA_LINK_NETNSID).value_or(-1);
   link.alias = attributes.text(IFLA_IFALIAS);
   link.group = attributes.u32(IFLA_GROUP).value_or(0);
   return link;
@@ -113,6 +117,17 @@ Result<Link> get_link(Socket& socket, int ifindex) {
   Message message(RTM_GETLINK);
   message.header(info_of(ifindex));
   return ask_for(socket, std::move(message), std::to_string(ifindex));
+}
+
+Result<Link> get_peer(Socket& socket, const Link& link) {
+  if (!link.lower_elsewhere || link.lower_netns < 0) {
+    return Error(Error::Kind::NotFound,
+                 fmt::format("link {}: its other end is in no namespace that is known", link.name));
+  }
+  Message message(RTM_GETLINK);
+  message.header(info_of(link.lower));
+  message.put_u32(IFLA_TARGET_NETNSID, static_cast<std::uint32_t>(link.lower_netns));
+  return ask_for(socket, std::move(message), "at the other end of " + link.name);
 }
 
 Result<std::vector<Link>> find_links(Socket& socket, const net::Mac& mac) {
@@ -144,6 +159,16 @@ Message make_bridge(std::string_view name) {
   return message;
 }
 
+Message make_ifb(std::string_view name, std::uint32_t group) {
+  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  message.header(info_of(0)).put_text(IFLA_IFNAME, name).put_u32(IFLA_GROUP, group);
+  message.put_u32(IFLA_NUM_TX_QUEUES, 1).put_u32(IFLA_NUM_RX_QUEUES, 1);
+  // Its own 32 are fewer packets than a bucket lets go at once.
+  message.put_u32(IFLA_TXQLEN, 1000);
+  message.nest(IFLA_LINKINFO, [&] { message.put_text(IFLA_INFO_KIND, "ifb"); });
+  return message;
+}
+
 Message make_macvlan(std::string_view name, int lower, const net::Mac& mac) {
   Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
   message.header(info_of(0)).put_text(IFLA_IFNAME, name);
@@ -157,16 +182,6 @@ Message make_macvlan(std::string_view name, int lower, const net::Mac& mac) {
 
 Message change_link(int ifindex, const LinkChange& what) {
   return change(info_of(ifindex), {}, what);
-}
-
-Message make_ifb(std::string_view name, std::uint32_t group) {
-  Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-  message.header(info_of(0)).put_text(IFLA_IFNAME, name).put_u32(IFLA_GROUP, group);
-  message.put_u32(IFLA_NUM_TX_QUEUES, 1).put_u32(IFLA_NUM_RX_QUEUES, 1);
-  // Its own 32 are fewer packets than a bucket lets go at once.
-  message.put_u32(IFLA_TXQLEN, 1000);
-  message.nest(IFLA_LINKINFO, [&] { message.put_text(IFLA_INFO_KIND, "ifb"); });
-  return message;
 }
 
 Message change_link(std::string_view name, const LinkChange& what) {

@@ -24,7 +24,8 @@ struct Link {
   std::string kind;              // "veth", "macvlan"; empty for hardware
   int master = 0;                // of a bridge or bond; 0 for none
   int lower = 0;                 // IFLA_LINK: lower device, or the peer of a veth; 0 for none
-  bool lower_elsewhere = false;  // `lower` is an index of another namespace
+  bool lower_elsewhere = false;  // `lower` is an index of another namespace …
+  int lower_netns = -1;          // … which the kernel numbers so; -1: has no number
   std::string alias;
   std::uint32_t group = 0;
 
@@ -44,6 +45,8 @@ Result<std::vector<Link>> list_links(Socket& socket);
 // carrier just came on drops what it is given to send (linkwatch_sync_dev() in rtnl_getlink()).
 Result<Link> get_link(Socket& socket, std::string_view name);
 Result<Link> get_link(Socket& socket, int ifindex);
+// The other end of a veth that is in another namespace. Needs CAP_NET_ADMIN there.
+Result<Link> get_peer(Socket& socket, const Link& link);
 // Every link with this MAC, stacked ones included: macvlans and VLANs may share their lower's.
 Result<std::vector<Link>> find_links(Socket& socket, const net::Mac& mac);
 
@@ -60,12 +63,12 @@ struct VethEnd {
 // created up (ENOTCONN). The alias cannot be set at creation.
 Message make_veth(const VethEnd& near_end, const VethEnd& far_end);
 Message make_bridge(std::string_view name);
-Message make_macvlan(std::string_view name, int lower, const net::Mac& mac);
-
-// What to change in one link; only what is set.
 // An intermediate functional block, one queue: what is sent by it comes back to where it was taken
 // from (detour.h). Down.
 Message make_ifb(std::string_view name, std::uint32_t group);
+Message make_macvlan(std::string_view name, int lower, const net::Mac& mac);
+
+// What to change in one link; only what is set.
 struct LinkChange {
   std::optional<bool> up;
   std::optional<std::string> name;
@@ -75,6 +78,8 @@ struct LinkChange {
   std::optional<std::uint32_t> group;
   std::optional<int> master;  // 0 releases
   std::optional<int> netns;   // descriptor: moves the link; costs an RCU grace period
+  // Its number behind a move. Before Linux 5.13 it keeps its own, or gets another if that is taken.
+  std::optional<int> new_ifindex;
   // No IPv6 link-local address of the kernel's own making (IN6_ADDR_GEN_MODE_NONE). Takes effect
   // only while the link is down, and after `up` of the same message: send it before.
   bool no_ipv6_address = false;
