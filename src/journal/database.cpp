@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 
 #include <cerrno>
+#include <utility>
 
-#include "base/fd.h"
+#include "base/clock.h"
 
 namespace terway::journal {
 
@@ -31,6 +33,21 @@ Error error_of(sqlite3* database, int code, std::string_view doing) {
     default:
       return Error(Error::Kind::Internal, std::move(message));
   }
+}
+
+// One process at a time: its connections share the file by SQLite's own locks.
+Result<> hold(const UniqueFd& file, const std::filesystem::path& path, Duration patience) {
+  SystemClock clock;
+  const Instant give_up = clock.now() + patience;
+  while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return Error::from_errno(errno, "lock " + path.native());
+    if (clock.now() >= give_up) {
+      return Error(Error::Kind::Unavailable,
+                   fmt::format("{}: another process holds it", path.native()));
+    }
+    clock.sleep_for(std::chrono::milliseconds(10));
+  }
+  return Ok{};
 }
 
 int count_log_pages(void* pages, sqlite3*, const char*, int now) {
@@ -98,24 +115,22 @@ std::string Statement::text(int column) const {
   return {bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_.get(), column))};
 }
 
-Database::Database(sqlite3* handle) : handle_(handle), log_pages_(std::make_unique<int>(0)) {}
+Database::Database(sqlite3* handle, UniqueFd held)
+    : held_(std::move(held)), handle_(handle), log_pages_(std::make_unique<int>(0)) {}
 
 Result<Database> Database::open(const std::filesystem::path& path, int patience_millis) {
   // SQLite has no mode of its own; its log takes the file's. An empty file is an empty database.
-  if (UniqueFd made(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)); !made) {
-    return Error::from_errno(errno, fmt::format("open {}", path.native()));
-  }
+  UniqueFd held(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!held) return Error::from_errno(errno, fmt::format("open {}", path.native()));
+  TRY(hold(held, path, std::chrono::milliseconds(patience_millis)));
   sqlite3* handle = nullptr;
   const int code =
       sqlite3_open_v2(path.c_str(), &handle,
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
-  Database database(handle);
+  Database database(handle, std::move(held));
   if (code != SQLITE_OK) return error_of(handle, code, fmt::format("open {}", path.native()));
   sqlite3_busy_timeout(handle, patience_millis);
-  // Exclusive before the first access in WAL mode: then there is no shared-memory file, and a
-  // commit makes no lock calls.
   auto prepared = database.execute(
-      "PRAGMA locking_mode=EXCLUSIVE;"
       "PRAGMA journal_mode=WAL;"
       // A commit survives the process; LogFile::sync() makes it survive the machine. Order is
       // kept: what a sync covers, it covers with all that came before.
@@ -126,6 +141,18 @@ Result<Database> Database::open(const std::filesystem::path& path, int patience_
       "BEGIN IMMEDIATE; COMMIT;");
   if (!prepared.ok()) return prepared.take_error().within(path.native());
   sqlite3_wal_hook(handle, count_log_pages, database.log_pages_.get());
+  return database;
+}
+
+Result<Database> Database::open_again(const std::filesystem::path& path) {
+  sqlite3* handle = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &handle,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  Database database(handle, UniqueFd());
+  if (code != SQLITE_OK) return error_of(handle, code, fmt::format("open {}", path.native()));
+  // It learns that there is a log by reading.
+  TRY_WITHIN(path.native(), database.execute("PRAGMA synchronous=NORMAL; PRAGMA schema_version;"));
   return database;
 }
 

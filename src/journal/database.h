@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 struct sqlite3;
@@ -59,19 +60,26 @@ class Database {
   // Opens or makes it, mode 0600, WAL, held exclusively: a second process gets Unavailable after
   // `patience`.
   static Result<Database> open(const std::filesystem::path& path, int patience_millis);
+  // Another connection to a file that this process holds already and longer: for checkpoint() on
+  // another thread, while the first one goes on writing.
+  static Result<Database> open_again(const std::filesystem::path& path);
 
   Result<> execute(const char* sql);
   Result<Statement> prepare(std::string_view sql);
   // PRAGMA quick_check: an error with code "corrupt" names what it found.
   Result<> check();
   // Moves the write-ahead log's pages into the file. With fsync, so: not where somebody waits.
+  // Unavailable while another connection does.
   Result<> checkpoint();
   // Pages in the write-ahead log after the last commit.
   int log_pages() const { return *log_pages_; }
 
  private:
-  explicit Database(sqlite3* handle);
+  Database(sqlite3* handle, UniqueFd held);
 
+  // flock()ed. Goes after the connection: closing any descriptor of the file drops the locks that
+  // SQLite has by fcntl().
+  UniqueFd held_;
   std::unique_ptr<sqlite3, CloseDatabase> handle_;
   std::unique_ptr<int> log_pages_;  // written by SQLite's hook: its address must not move
 };

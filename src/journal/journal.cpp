@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "journal/checkpointer.h"
 #include "journal/database.h"
 #include "journal/rows.h"
 
@@ -15,10 +16,13 @@ namespace terway::journal {
 
 namespace {
 
-// SQLite moves the log into the file by itself at this many pages (of 4 KiB), wherever that falls;
-// tidy() does it much earlier, when nobody waits.
-constexpr int kLogPagesBound = 4096;
+// Pages (of 4 KiB) of the log. It is moved when this many are new and nobody waits, …
 constexpr int kLogPagesWorthMoving = 256;
+// … when this many are, although somebody does, …
+constexpr int kLogPagesMoved = 2048;
+// … and at this many here and now: it is begun afresh only when all of it has been moved, and who
+// writes without a pause is always ahead of another thread.
+constexpr int kLogPagesBound = 4096;
 
 bool is_corrupt(const Error& error) { return error.code() == kCorrupt; }
 
@@ -80,11 +84,13 @@ Result<bool> take_boot(Database& database, const std::string& boot_id, Instant n
 
 Journal::Journal(std::filesystem::path path, std::string boot_id,
                  std::unique_ptr<Database> database, std::unique_ptr<Statements> statements,
+                 std::unique_ptr<Checkpointer> checkpointer,
                  std::shared_ptr<const LogFile> log_file)
     : path_(std::move(path)),
       boot_id_(std::move(boot_id)),
       database_(std::move(database)),
       statements_(std::move(statements)),
+      checkpointer_(std::move(checkpointer)),
       log_file_(std::move(log_file)) {}
 
 Journal::~Journal() = default;
@@ -124,8 +130,9 @@ Result<Journal::Opened> Journal::open_file(const Options& options) {
   const std::string log = options.path.native() + "-wal";
   UniqueFd fd(::open(log.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return Error::from_errno(errno, fmt::format("open {}", log));
+  auto checkpointer = TRY(Checkpointer::start(options.path));
   opened.journal.reset(new Journal(options.path, options.boot_id, std::move(database),
-                                   std::move(statements),
+                                   std::move(statements), std::move(checkpointer),
                                    std::make_shared<const LogFile>(std::move(fd))));
   return opened;
 }
@@ -167,7 +174,14 @@ Result<> Journal::write(std::span<const Entry> entries) {
     (void)statements_->rollback.run();
     return written.take_error().within("journal");
   }
-  if (database_->log_pages() > kLogPagesBound) return database_->checkpoint();
+  const int pages = database_->log_pages();
+  if (pages < moved_pages_) moved_pages_ = 0;  // begun afresh
+  if (pages > kLogPagesBound) {
+    auto moved = database_->checkpoint();
+    if (!moved.ok() && !moved.is(Error::Kind::Unavailable)) return moved;
+  } else if (pages - moved_pages_ > kLogPagesMoved) {
+    move_log();
+  }
   return Ok{};
 }
 
@@ -186,8 +200,14 @@ Result<> Journal::write_rows(const Entry& entry) {
 }
 
 Result<> Journal::tidy() {
-  if (database_->log_pages() < kLogPagesWorthMoving) return Ok{};
-  return database_->checkpoint();
+  if (database_->log_pages() - moved_pages_ >= kLogPagesWorthMoving) move_log();
+  if (auto error = checkpointer_->take_error()) return std::move(*error).within("journal");
+  return Ok{};
+}
+
+void Journal::move_log() {
+  moved_pages_ = database_->log_pages();
+  checkpointer_->begin();
 }
 
 std::uint64_t Journal::size_bytes() const {

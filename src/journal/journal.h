@@ -50,6 +50,7 @@ struct Contents {
   std::vector<Fact> facts;
 };
 
+class Checkpointer;
 class Database;
 class Statements;
 
@@ -95,7 +96,8 @@ class Journal {
   Result<> write(const Entry& entry) { return write(std::span(&entry, 1)); }
   std::shared_ptr<const LogFile> log_file() const { return log_file_; }
 
-  // House-keeping, with an fsync when it has something to do: call when nobody waits.
+  // House-keeping: has the log moved into the file when it is long, on another thread. Call it when
+  // nobody waits, for the disk is busy then. An error is that of the last time.
   Result<> tidy();
 
   const std::filesystem::path& path() const { return path_; }
@@ -104,14 +106,18 @@ class Journal {
 
  private:
   Journal(std::filesystem::path path, std::string boot_id, std::unique_ptr<Database> database,
-          std::unique_ptr<Statements> statements, std::shared_ptr<const LogFile> log_file);
+          std::unique_ptr<Statements> statements, std::unique_ptr<Checkpointer> checkpointer,
+          std::shared_ptr<const LogFile> log_file);
   static Result<Opened> open_file(const Options& options);
   Result<> write_rows(const Entry& entry);
+  void move_log();
 
   std::filesystem::path path_;
   std::string boot_id_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Statements> statements_;
+  std::unique_ptr<Checkpointer> checkpointer_;
+  int moved_pages_ = 0;  // of the log, as of the last order to move it
   std::shared_ptr<const LogFile> log_file_;
 };
 

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -328,18 +329,43 @@ TEST_CASE("the log that is synced is the one that is written, after a clean star
   CHECK(std::filesystem::file_size(folder.file().native() + "-wal") > 0);
 }
 
-TEST_CASE("the log is moved into the file when nobody waits") {
+TEST_CASE("the log is moved into the file while the journal is written") {
   Folder folder;
   auto opened = open(folder);
-  for (std::uint32_t n = 0; n < 400; ++n) {
+  std::uint32_t written = 0;
+  const auto write_some = [&] {
+    for (int i = 0; i < 100; ++i) {
+      Entry entry;
+      entry.attachments = {sample_attachment()};
+      entry.attachments[0].key.container_id = "c" + std::to_string(written++);
+      REQUIRE(opened.journal->write(entry).ok());
+    }
+  };
+  while (written < 400) write_some();
+  const auto before = std::filesystem::file_size(folder.file());
+  REQUIRE(opened.journal->tidy().ok());
+  // 400 attachments of 250 bytes.
+  while (std::filesystem::file_size(folder.file()) < before + 100'000 && written < 100'000) {
+    write_some();
+  }
+  CHECK(std::filesystem::file_size(folder.file()) >= before + 100'000);
+  CHECK(opened.journal->read()->attachments.size() == written);
+}
+
+TEST_CASE("the log stays bounded under writing without a pause") {
+  Folder folder;
+  auto opened = open(folder);
+  const std::string log = folder.file().native() + "-wal";
+  std::uintmax_t most = 0;
+  for (std::uint32_t n = 0; n < 20'000; ++n) {
     Entry entry;
     entry.attachments = {sample_attachment()};
-    entry.attachments[0].key.container_id = "c" + std::to_string(n);
+    entry.attachments[0].key.container_id = "c" + std::to_string(n % 250);
     REQUIRE(opened.journal->write(entry).ok());
+    most = std::max(most, std::filesystem::file_size(log));
   }
-  REQUIRE(opened.journal->tidy().ok());
-  CHECK(opened.journal->read()->attachments.size() == 400);
-  CHECK(opened.journal->size_bytes() > 0);
+  // Three pages an entry would be 240 MB.
+  CHECK(most < 20'000'000);
 }
 
 }  // namespace terway::journal
