@@ -77,6 +77,22 @@ ipam::Limits ipam_limits(const config::Config& config, const Identity& identity)
                          {config.eni_cap_ratio, config.eni_cap_shift, config.max_eni});
 }
 
+namespace {
+
+datapath::FastPathMode fast_path_of(config::Datapath datapath) {
+  switch (datapath) {
+    case config::Datapath::Bpf:
+      return datapath::FastPathMode::Bpf;
+    case config::Datapath::Stack:
+      return datapath::FastPathMode::Stack;
+    case config::Datapath::Auto:
+      break;
+  }
+  return datapath::FastPathMode::Auto;
+}
+
+}  // namespace
+
 datapath::Settings datapath_settings(const config::Config& config) {
   datapath::Settings settings;
   settings.pods_table = config.pods_table;
@@ -84,6 +100,10 @@ datapath::Settings datapath_settings(const config::Config& config) {
   settings.ipv4 = config.stack != config::Stack::V6;
   settings.ipv6 = config.stack != config::Stack::V4;
   settings.unmanaged = config.no_manage_macs;
+  settings.fast_path = fast_path_of(config.datapath);
+  settings.host_stack_cidrs = config.service_cidrs;
+  settings.host_stack_cidrs.insert(settings.host_stack_cidrs.end(),
+                                   config.host_stack_cidrs.begin(), config.host_stack_cidrs.end());
   return settings;
 }
 

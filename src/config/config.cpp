@@ -180,6 +180,13 @@ const Key kKeys[] = {
      TERWAY_TAKE(vswitch_probe_after)},
     {"no_manage_macs", "[]", [](Reader& r, Config& c) { r.macs(c.no_manage_macs); }},
     {"api_workers", "8", [](Reader& r, Config& c) { r.number(c.api_workers, 1, 64); }},
+    {"datapath", "\"auto\"",
+     [](Reader& r, Config& c) {
+       r.word(c.datapath,
+              {{"auto", Datapath::Auto}, {"bpf", Datapath::Bpf}, {"stack", Datapath::Stack}});
+     }},
+    {"host_stack_cidrs", "\"169.254.20.10/32\"",
+     [](Reader& r, Config& c) { r.prefixes(c.host_stack_cidrs); }},
     {"pods_table", "0", [](Reader& r, Config& c) { r.number(c.pods_table, 0, 999); }},
     {"mark_mask", "0", [](Reader& r, Config& c) { r.number(c.mark_mask, 0, 0xffffffff); }},
     {"journal_path", "\"/var/lib/cni/terway/journal.db\"",

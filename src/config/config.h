@@ -22,6 +22,9 @@ inline constexpr char kDefaultPath[] = "/etc/eni/eni.json";
 
 enum class Stack : std::uint8_t { V4, V6, Dual };
 enum class VSwitchSelection : std::uint8_t { Random, Most };
+// Who carries pods' packets: eBPF programs where the kernel takes them, programs or nothing, or
+// policy routing.
+enum class Datapath : std::uint8_t { Auto, Bpf, Stack };
 enum class EniSelection : std::uint8_t { MostIps, LeastIps };
 
 struct Config {
@@ -80,6 +83,9 @@ struct Config {
 
   // The kernel.
   std::vector<net::Prefix> service_cidrs;
+  Datapath datapath = Datapath::Auto;
+  // Besides service_cidrs: what pods reach through the host's stack.
+  std::vector<net::Prefix> host_stack_cidrs = {*net::Prefix::parse("169.254.20.10/32")};
   std::uint32_t pods_table = 0;  // 0 here and below: the datapath's default
   std::uint32_t mark_mask = 0;
 
