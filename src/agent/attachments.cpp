@@ -140,6 +140,14 @@ void Attachments::hung_up(Call call) {
   }
 }
 
+bool Attachments::limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth) {
+  const auto found = slots_.find(key);
+  if (found == slots_.end() || found->second.phase != Phase::Wired) return false;
+  found->second.record->bandwidth = bandwidth;
+  actions_.put.push_back(*found->second.record);
+  return true;
+}
+
 void Attachments::granted(const Granted& grant) {
   const auto found = slots_.find(grant.key);
   if (found == slots_.end() || found->second.phase != Phase::Waiting) {
@@ -164,6 +172,8 @@ void Attachments::wire(Slot& slot) {
   record.netns_inode = slot.request.netns_inode;
   record.mtu = slot.request.mtu;
   record.extra_routes = slot.request.extra_routes;
+  record.bandwidth = slot.request.bandwidth;
+  record.priority = slot.request.priority;
   record.created = slot.wall;
   slot.phase = Phase::Wiring;
   slot.serial = ++last_serial_;

@@ -42,6 +42,10 @@ struct AddRequest {
   std::shared_ptr<UniqueFd> netns;
   std::uint32_t mtu = 0;  // 0: the ENI's
   std::vector<net::Prefix> extra_routes;
+  model::Bandwidth bandwidth;
+  std::vector<std::string> bandwidth_problems;  // of values that are no rates
+  model::NetworkPriority priority = model::NetworkPriority::None;
+  std::string priority_problem;
   Instant received{};
   Instant deadline{};
 };
@@ -116,6 +120,9 @@ class Attachments {
   void del(Call call, const model::AttachmentKey& key);
   // The caller has hung up. An ADD of its is undone; a DEL goes on.
   void hung_up(Call call);
+
+  // Other limits for one that is wired; false for any other.
+  bool limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth);
 
   void granted(const Granted& grant);
   void refused(const model::AttachmentKey& key, const Error& error);

@@ -164,6 +164,10 @@ rpc::PluginAnswer Calls::add(const cni::Request& request, rpc::PluginRequest& ra
   call.request.netns_inode = inode_of(raw.netns);
   call.request.netns = std::make_shared<UniqueFd>(std::move(raw.netns));
   call.request.mtu = request.config.mtu;
+  call.request.bandwidth = request.runtime.bandwidth;
+  call.request.bandwidth_problems = request.runtime.bandwidth_problems;
+  call.request.priority = request.runtime.priority;
+  call.request.priority_problem = request.runtime.priority_problem;
   call.request.received = clock_.now();
   const Instant received = call.request.received;
   const ReplyTo reply = call.reply;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "model/bandwidth.h"
 #include "rpc/cli_api.h"
 
 namespace terway::agent {
@@ -70,6 +71,22 @@ Question resources(std::string_view rest) {
   return question;
 }
 
+Result<std::optional<std::uint64_t>> limit_of(const char* key, const std::string& text) {
+  if (text.empty()) return std::optional<std::uint64_t>();
+  return std::optional(TRY_WITHIN(key, model::parse_rate(text)));
+}
+
+Result<BandwidthCall> call_of(std::string_view body) {
+  const auto order = TRY(cli::decode<cli::BandwidthOrder>(body));
+  BandwidthCall call;
+  call.pod = order.pod;
+  call.ifname = order.ifname;
+  call.egress = TRY(limit_of("egress", order.egress));
+  call.ingress = TRY(limit_of("ingress", order.ingress));
+  call.reply = std::make_shared<Channel<Result<std::string>>>();
+  return call;
+}
+
 Result<http::Listen> listen_of(const std::string& text) {
   const std::size_t colon = text.rfind(':');
   http::Listen listen;
@@ -130,6 +147,20 @@ http::Response CliServer::ask(Question question) const {
   return json(200, std::move(**answer));
 }
 
+http::Response CliServer::set_bandwidth(const http::Request& request) const {
+  if (request.method != "PUT") return refusal(405, Error(Error::Kind::Invalid, "only PUT"));
+  const auto call = call_of(request.body);
+  if (!call.ok()) return refusal(400, call.error());
+  const auto reply = call->reply;
+  if (!inbox_.send(*call)) {
+    return refusal(503, Error(Error::Kind::Unavailable, "terwayd is stopping"));
+  }
+  auto answer = reply->receive_for(kPatience);
+  if (!answer) return refusal(503, Error(Error::Kind::Unavailable, "terwayd does not answer"));
+  if (!answer->ok()) return refusal(status_of(answer->error().kind()), answer->error());
+  return json(200, std::move(**answer));
+}
+
 http::Response CliServer::answer_public(const http::Request& request) const {
   if (request.method != "GET") return text(405, "only GET\n");
   if (request.path == cli::kMetricsPath) {
@@ -149,6 +180,7 @@ http::Response CliServer::answer_public(const http::Request& request) const {
 
 http::Response CliServer::answer(const http::Request& request) const {
   if (!request.path.starts_with("/v1/")) return answer_public(request);
+  if (request.path == cli::kBandwidthPath) return set_bandwidth(request);
   if (request.method != "GET") return refusal(405, Error(Error::Kind::Invalid, "only GET"));
   for (const auto& [path, topic] : kTopics) {
     if (request.path != path) continue;

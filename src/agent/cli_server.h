@@ -23,6 +23,7 @@ class CliServer {
   http::Response answer(const http::Request& request) const;
   http::Response answer_public(const http::Request& request) const;
   http::Response ask(Question question) const;
+  http::Response set_bandwidth(const http::Request& request) const;
 
   Inbox& inbox_;
   const Metrics& metrics_;

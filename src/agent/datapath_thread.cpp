@@ -80,6 +80,10 @@ void DatapathThread::wire(datapath::PodPlan plan, std::uint64_t serial,
 void DatapathThread::unwire(datapath::PodPlan plan, std::uint64_t serial) {
   give(Unwire{std::move(plan), serial});
 }
+void DatapathThread::limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
+                           std::uint64_t order) {
+  give(Limit{key, bandwidth, order});
+}
 void DatapathThread::check(datapath::PodPlan plan, std::shared_ptr<UniqueFd> netns, Call call) {
   give(Check{std::move(plan), std::move(netns), call});
 }
@@ -219,6 +223,17 @@ void DatapathThread::on(Unwire order) {
   inbox_.send(UnwiredFact{order.plan.key, order.serial, std::move(result)});
 }
 
+void DatapathThread::on(const Limit& order) {
+  const auto pod = pods_.find(order.key);
+  if (pod != pods_.end()) pod->second.bandwidth = order.bandwidth;
+  auto result = datapath_->set_bandwidth(order.key, order.bandwidth);
+  if (!result.ok()) {
+    dirty_ = true;
+    dirty_since_ = clock_.now();
+  }
+  inbox_.send(LimitedFact{order.order, std::move(result)});
+}
+
 void DatapathThread::on(const Check& order) {
   static const UniqueFd kNone;
   inbox_.send(CheckedFact{
@@ -353,6 +368,8 @@ void DatapathThread::tidy() {
   if (!deleted.ok()) {
     inbox_.send(DriftFact{{}, deleted.take_error().within("delete links of removed pods")});
     last_order_ = now + seconds(1);  // not at once again
+  } else if (datapath_->has_marked_links()) {
+    last_order_ = now;  // token buckets that still drain: look again in a while
   }
 }
 

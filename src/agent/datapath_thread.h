@@ -32,6 +32,8 @@ class DatapathThread final : public Wiring {
   void caches_synced() override;
   void wire(datapath::PodPlan plan, std::uint64_t serial, std::shared_ptr<UniqueFd> netns) override;
   void unwire(datapath::PodPlan plan, std::uint64_t serial) override;
+  void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
+             std::uint64_t order) override;
   void check(datapath::PodPlan plan, std::shared_ptr<UniqueFd> netns, Call call) override;
   void bring_up(std::string eni_key, datapath::EniPlan plan) override;
   void tear_down(std::string eni_id) override;
@@ -56,6 +58,11 @@ class DatapathThread final : public Wiring {
     datapath::PodPlan plan;
     std::uint64_t serial = 0;
   };
+  struct Limit {
+    model::AttachmentKey key;
+    model::Bandwidth bandwidth;
+    std::uint64_t order = 0;
+  };
   struct Check {
     datapath::PodPlan plan;
     std::shared_ptr<UniqueFd> netns;
@@ -69,7 +76,7 @@ class DatapathThread final : public Wiring {
     std::string eni_id;
   };
   struct Find {};
-  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Check, BringUp, TearDown, Find>;
+  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Limit, Check, BringUp, TearDown, Find>;
 
   DatapathThread(std::unique_ptr<datapath::Datapath> datapath, UniqueFd wake, Inbox& inbox,
                  Clock& clock);
@@ -84,6 +91,7 @@ class DatapathThread final : public Wiring {
   void on(Synced order);
   void on(Wire order);
   void on(Unwire order);
+  void on(const Limit& order);
   void on(const Check& order);
   void on(BringUp order);
   void on(TearDown order);

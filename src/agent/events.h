@@ -71,6 +71,16 @@ struct Question {
   std::shared_ptr<Channel<Result<std::string>>> reply;
 };
 
+// Other limits for a pod, by name ("namespace/name") or container id; what is not given stays. The
+// reply is JSON (rpc::cli::Bandwidth), when the kernel has them.
+struct BandwidthCall {
+  std::string pod;
+  std::string ifname;  // empty: its only one
+  std::optional<std::uint64_t> egress;
+  std::optional<std::uint64_t> ingress;
+  std::shared_ptr<Channel<Result<std::string>>> reply;
+};
+
 // --- facts --------------------------------------------------------------------------------------
 
 struct WiredFact {
@@ -82,6 +92,10 @@ struct WiredFact {
 struct UnwiredFact {
   model::AttachmentKey key;
   std::uint64_t serial = 0;
+  Result<> result;
+};
+struct LimitedFact {
+  std::uint64_t order = 0;
   Result<> result;
 };
 struct CheckedFact {
@@ -150,9 +164,9 @@ struct ConfigFact {
 struct Stop {};
 
 using Event = std::variant<AddCall, DelCall, CheckCall, GcCall, StatusCall, HungUp, Question,
-                           WiredFact, UnwiredFact, CheckedFact, NicSeen, NicReady, NicFailed,
-                           TornDown, DriftFact, KernelFact, IdentityFact, VSwitchFact, ListingFact,
-                           PollFailed, OutcomeFact, ConfigFact, Stop>;
+                           BandwidthCall, LimitedFact, WiredFact, UnwiredFact, CheckedFact, NicSeen,
+                           NicReady, NicFailed, TornDown, DriftFact, KernelFact, IdentityFact,
+                           VSwitchFact, ListingFact, PollFailed, OutcomeFact, ConfigFact, Stop>;
 using Inbox = Channel<Event>;
 
 // --- commands -----------------------------------------------------------------------------------
@@ -171,6 +185,9 @@ class Wiring {
   virtual void wire(datapath::PodPlan plan, std::uint64_t serial,
                     std::shared_ptr<UniqueFd> netns) = 0;
   virtual void unwire(datapath::PodPlan plan, std::uint64_t serial) = 0;
+  // Other limits for a wired pod; answered by a LimitedFact.
+  virtual void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
+                     std::uint64_t order) = 0;
   virtual void check(datapath::PodPlan plan, std::shared_ptr<UniqueFd> netns, Call call) = 0;
   // Until NicReady or NicFailed; asking again changes nothing.
   virtual void bring_up(std::string eni_key, datapath::EniPlan plan) = 0;

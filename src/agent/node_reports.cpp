@@ -7,6 +7,7 @@
 
 #include "agent/node.h"
 #include "agent/settings.h"
+#include "model/bandwidth.h"
 
 namespace terway::agent {
 
@@ -57,6 +58,9 @@ cli::PodEntry entry_of(const model::Attachment& a) {
   entry.netns = a.netns_path;
   entry.created = rfc3339(a.created);
   entry.sticky = a.sticky;
+  entry.egress_limit = model::rate_text(a.bandwidth.egress);
+  entry.ingress_limit = model::rate_text(a.bandwidth.ingress);
+  entry.priority = to_string(a.priority);
   return entry;
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What callers ask of the node.
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
 
 #include "agent/node.h"
 #include "base/log.h"
+#include "model/bandwidth.h"
+#include "rpc/cli_api.h"
 
 namespace terway::agent {
 
@@ -16,6 +18,12 @@ std::string joined(const std::vector<net::IpAddress>& addresses) {
   std::string text;
   for (const auto& address : addresses) text += (text.empty() ? "" : ",") + address.to_string();
   return text.empty() ? "none" : text;
+}
+
+rpc::cli::Bandwidth limits_of(const model::Attachment& attachment) {
+  return {attachment.pod.to_string(), attachment.key.container_id, attachment.key.ifname,
+          model::rate_text(attachment.bandwidth.egress),
+          model::rate_text(attachment.bandwidth.ingress)};
 }
 
 CallFailure failure(Error::Kind kind, std::string message) {
@@ -38,6 +46,13 @@ void Node::tell(const ReplyTo& reply, Answer answer) {
 void Node::on(AddCall call) {
   if (draining_) {
     return tell(call.reply, {0, failure(Error::Kind::Unavailable, "terwayd is stopping")});
+  }
+  if (!accept_limits(call.request)) {
+    return tell(
+        call.reply,
+        {0, CallFailure{"cni", Error(Error::Kind::Invalid,
+                                     fmt::format("{}", fmt::join(call.request.bandwidth_problems,
+                                                                 "; ")))}});
   }
   const Call id = new_call(call.reply);
   if (id == 0) return;
@@ -122,6 +137,63 @@ void Node::on(const Question& question) {
     return;
   }
   if (question.reply != nullptr) question.reply->send(report(question));
+}
+
+bool Node::accept_limits(const AddRequest& request) {
+  const std::string pod = request.pod.to_string();
+  if (!request.priority_problem.empty()) {
+    note("PriorityInvalid", pod, request.priority_problem + "; the pod has none");
+  }
+  if (request.bandwidth_problems.empty()) return true;
+  const bool refuse = config_.invalid_bandwidth == config::InvalidBandwidth::Refuse;
+  note("BandwidthInvalid", pod,
+       fmt::format("{}; {}", fmt::join(request.bandwidth_problems, "; "),
+                   refuse ? "the pod is refused (invalid_bandwidth)"
+                          : "unlimited there (invalid_bandwidth)"));
+  return !refuse;
+}
+
+void Node::on(BandwidthCall call) {
+  const auto refuse = [&](Error::Kind kind, std::string message) {
+    call.reply->send(Error(kind, std::move(message)));
+  };
+  std::vector<model::Attachment> matches;
+  for (auto& attachment : attachments_.all()) {
+    const bool named =
+        attachment.pod.to_string() == call.pod || attachment.key.container_id == call.pod;
+    if (named && (call.ifname.empty() || attachment.key.ifname == call.ifname)) {
+      matches.push_back(std::move(attachment));
+    }
+  }
+  if (matches.empty()) {
+    return refuse(
+        Error::Kind::NotFound,
+        fmt::format("no pod {} is known here (NAMESPACE/NAME, or a container id)", call.pod));
+  }
+  if (matches.size() > 1) {
+    std::vector<std::string> keys;
+    for (const auto& match : matches) keys.push_back(match.key.to_string());
+    return refuse(Error::Kind::Invalid,
+                  fmt::format("{} are several interfaces: {}", call.pod, fmt::join(keys, ", ")));
+  }
+  model::Attachment& attachment = matches.front();
+  const bool change = call.egress || call.ingress;
+  attachment.bandwidth.egress = call.egress.value_or(attachment.bandwidth.egress);
+  attachment.bandwidth.ingress = call.ingress.value_or(attachment.bandwidth.ingress);
+  if (change && !attachments_.limit(attachment.key, attachment.bandwidth)) {
+    return refuse(Error::Kind::Unavailable,
+                  fmt::format("pod {} is {}, not Wired: ask again when it is", call.pod,
+                              to_string(attachment.state)));
+  }
+  std::string answer = rpc::cli::encode(limits_of(attachment));
+  if (!change) return (void)call.reply->send(std::move(answer));
+  log::info("limits changed", {{log::kPod, attachment.pod.to_string()},
+                               {log::kContainer, attachment.key.to_string()},
+                               {"egress", model::rate_text(attachment.bandwidth.egress)},
+                               {"ingress", model::rate_text(attachment.bandwidth.ingress)}});
+  limit_callers_[++last_limit_] = {std::move(call.reply), std::move(answer)};
+  effects_.emplace_back([this, key = attachment.key, bandwidth = attachment.bandwidth,
+                         order = last_limit_] { parts_.wiring.limit(key, bandwidth, order); });
 }
 
 void Node::on(const ConfigFact& fact) {

@@ -100,6 +100,7 @@ datapath::Settings datapath_settings(const config::Config& config) {
   settings.ipv4 = config.stack != config::Stack::V6;
   settings.ipv6 = config.stack != config::Stack::V4;
   settings.unmanaged = config.no_manage_macs;
+  settings.pods_reach_metadata = config.pods_reach_metadata;
   settings.fast_path = fast_path_of(config.datapath);
   settings.host_stack_cidrs = config.service_cidrs;
   settings.host_stack_cidrs.insert(settings.host_stack_cidrs.end(),

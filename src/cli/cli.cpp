@@ -29,6 +29,7 @@ struct CommandLine {
   std::string instance_type;
   std::vector<std::string> eni_ids;
   PlanWords plan;
+  rpc::cli::BandwidthOrder limits;
   SystemClock clock;
   int status = 0;  // of an action that has an answer
   std::function<Result<std::string>()> action;
@@ -156,6 +157,17 @@ void add_views(CLI::App& app, CommandLine& line) {
   simple("nodeconfig", "the configuration in force, with its sources", node_config);
 }
 
+void add_changes(CLI::App& app, CommandLine& line) {
+  CLI::App* limit = line.verb(
+      app, "bandwidth", "a pod's bandwidth limits: shows them, or changes what is given, at once",
+      [&line](Daemon& daemon) { return bandwidth(daemon, line.limits, line.output); });
+  limit->add_option("POD", line.limits.pod, "NAMESPACE/NAME, or a container id")->required();
+  limit->add_option("--ifname", line.limits.ifname, "of a pod with several interfaces");
+  const std::string rate = "bits per second: 10M, 1.5G, none";
+  limit->add_option("--egress", line.limits.egress, "what the pod sends; " + rate);
+  limit->add_option("--ingress", line.limits.ingress, "what the pod receives; " + rate);
+}
+
 void add_resources(CLI::App& app, CommandLine& line) {
   CLI::App* all =
       line.verb(app, "list", "types of resources, or the resources of one type",
@@ -196,6 +208,7 @@ int run(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_flag("--json", line.output.json, "print JSON, for programs");
   add_views(app, line);
+  add_changes(app, line);
   add_resources(app, line);
   add_planning(app, line);
   add_cloud(app, line);

@@ -89,6 +89,15 @@ Result<std::string> node_config(Daemon& daemon, const Output& output) {
   return answer<rpc::cli::Config>(daemon, rpc::cli::kConfigPath, output);
 }
 
+Result<std::string> bandwidth(Daemon& daemon, const rpc::cli::BandwidthOrder& order,
+                              const Output& output) {
+  const std::string body = TRY(daemon.put(rpc::cli::kBandwidthPath, rpc::cli::encode(order)));
+  const auto limits =
+      TRY_WITHIN(rpc::cli::kBandwidthPath, rpc::cli::decode<rpc::cli::Bandwidth>(body));
+  if (output.json) return body + "\n";
+  return view(limits, output.colour);
+}
+
 Result<std::string> list(Daemon& daemon, const std::string& type, const Output& output) {
   if (type.empty()) {
     return answer<rpc::cli::ResourceTypes>(daemon, rpc::cli::kResourcesPath, output);

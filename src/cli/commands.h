@@ -25,6 +25,10 @@ Result<std::string> mapping(Daemon& daemon, const Output& output);
 Result<std::string> metadata(Daemon& daemon, const Output& output);
 Result<std::string> node_config(Daemon& daemon, const Output& output);
 
+// The limits of a pod's interface, after changing what the order names.
+Result<std::string> bandwidth(Daemon& daemon, const rpc::cli::BandwidthOrder& order,
+                              const Output& output);
+
 // The types of resources, or the names of one type.
 Result<std::string> list(Daemon& daemon, const std::string& type, const Output& output);
 // One resource; without a name the first of its type.

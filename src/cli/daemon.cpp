@@ -30,6 +30,18 @@ Daemon::Daemon(std::string socket) : socket_(std::move(socket)), client_(endpoin
 Result<std::string> Daemon::get(const std::string& path) {
   http::Request request;
   request.path = path;
+  return send(request);
+}
+
+Result<std::string> Daemon::put(const std::string& path, std::string body) {
+  http::Request request;
+  request.method = "PUT";
+  request.path = path;
+  request.body = std::move(body);
+  return send(request);
+}
+
+Result<std::string> Daemon::send(const http::Request& request) {
   Result<http::Response> sent = client_.send(request);
   if (!sent.ok()) {
     return std::move(sent.take_error())
@@ -40,7 +52,7 @@ Result<std::string> Daemon::get(const std::string& path) {
   const auto said = rpc::cli::decode<rpc::cli::ErrorReply>(sent->body);
   if (!said.ok() || said->message.empty()) {
     return Error(kind_of("", sent->status),
-                 fmt::format("terwayd answered {} with status {}", path, sent->status));
+                 fmt::format("terwayd answered {} with status {}", request.path, sent->status));
   }
   return Error(kind_of(said->kind, sent->status), said->message)
       .with_code(said->code, said->request_id);

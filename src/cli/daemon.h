@@ -17,6 +17,8 @@ class Daemon {
   // The JSON text that a path answers with. Errors: what the daemon says (its kind, code and
   // request id kept), or Unavailable when nobody answers on the socket.
   Result<std::string> get(const std::string& path);
+  // The same for what changes something.
+  Result<std::string> put(const std::string& path, std::string body);
 
   template <class T>
   Result<T> ask(const std::string& path) {
@@ -25,6 +27,7 @@ class Daemon {
   }
 
  private:
+  Result<std::string> send(const http::Request& request);
   std::string socket_;
   http::Client client_;
 };

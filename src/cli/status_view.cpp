@@ -87,6 +87,15 @@ std::string view(const rpc::cli::Pods& pods, Colour colour) {
   return table.empty() ? "no pods\n" : table.to_string(colour);
 }
 
+std::string view(const rpc::cli::Bandwidth& limits, Colour colour) {
+  return pairs({{"Pod", {limits.pod}},
+                {"Container", {limits.container_id}},
+                {"Interface", {limits.ifname}},
+                {"Egress", {limits.egress}},
+                {"Ingress", {limits.ingress}}},
+               colour);
+}
+
 std::string view(const rpc::cli::Metadata& metadata, Colour colour) {
   std::string out = pairs({{"Instance", {metadata.instance_id}},
                            {"Type", {metadata.instance_type}},

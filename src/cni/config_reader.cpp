@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cni/names.h"
+#include "model/bandwidth.h"
 
 namespace terway::cni {
 
@@ -16,10 +17,6 @@ constexpr std::uint64_t kMax63 = std::numeric_limits<std::int64_t>::max();
 
 void set32(std::uint32_t& into, std::optional<std::uint64_t> number) {
   if (number) into = static_cast<std::uint32_t>(*number);
-}
-
-void set64(std::uint64_t& into, std::optional<std::uint64_t> number) {
-  if (number) into = *number;
 }
 
 void read_dns(const Json& object, const std::string& path, Problems& problems, Dns& dns) {
@@ -109,13 +106,43 @@ AddResult read_result(const Json& object, Problems& problems) {
   return result;
 }
 
-void read_bandwidth(const Json& object, Problems& problems, Bandwidth& bandwidth) {
-  Keys keys(object, "runtimeConfig.bandwidth.", problems);
-  set64(bandwidth.ingress_rate, keys.number("ingressRate", 0, kMax63));
-  set64(bandwidth.ingress_burst, keys.number("ingressBurst", 0, kMax63));
-  set64(bandwidth.egress_rate, keys.number("egressRate", 0, kMax63));
-  set64(bandwidth.egress_burst, keys.number("egressBurst", 0, kMax63));
+void read_bandwidth(const Json& object, Problems& problems, RuntimeConfig& runtime) {
+  const std::string path = "runtimeConfig.bandwidth.";
+  Problems own;
+  Keys keys(object, path, own);
+  const auto rate = [&](const char* key, std::uint64_t& into) {
+    const auto number = keys.number(key, 0, kMax63);
+    if (!number) return;
+    if (const auto problem = model::rate_problem(*number)) {
+      own.errors.push_back(path + key + ": " + *problem);
+    } else {
+      into = *number;
+    }
+  };
+  rate("ingressRate", runtime.bandwidth.ingress);
+  rate("egressRate", runtime.bandwidth.egress);
+  // A burst follows from its rate here: runtimes give 2^31 bits, seconds without a limit.
+  keys.skip("ingressBurst");
+  keys.skip("egressBurst");
   keys.finish();
+  runtime.bandwidth_problems = std::move(own.errors);
+  for (auto& warning : own.warnings) problems.warnings.push_back(std::move(warning));
+}
+
+// The annotations that a runtime passes on (containerd's capability of that name).
+void read_priority(const Json& annotations, RuntimeConfig& runtime) {
+  constexpr const char* kKey = "k8s.aliyun.com/network-priority";
+  const auto found = annotations.find(kKey);
+  if (found == annotations.end()) return;
+  const auto priority = found->is_string()
+                            ? model::network_priority_from(found->get_ref<const std::string&>())
+                            : std::nullopt;
+  if (priority) {
+    runtime.priority = *priority;
+  } else {
+    runtime.priority_problem = fmt::format(
+        "{}: {} is not allowed: guaranteed, burstable, best-effort", kKey, shown(*found));
+  }
 }
 
 void read_port_mapping(const Json& object, const std::string& path, Problems& problems,
@@ -139,7 +166,7 @@ void read_runtime(const Json& object, Request& request, Problems& problems) {
   const std::string path = "runtimeConfig.";
   Keys keys(object, path, problems);
   if (const Json* bandwidth = keys.object("bandwidth")) {
-    read_bandwidth(*bandwidth, problems, request.runtime.bandwidth);
+    read_bandwidth(*bandwidth, problems, request.runtime);
   }
   read_list(keys, "portMappings", path, problems, [&](const Json& part, const std::string& place) {
     read_port_mapping(part, place, problems, request.runtime);
@@ -156,7 +183,10 @@ void read_runtime(const Json& object, Request& request, Problems& problems) {
     if (!given.empty()) request.config.dns = std::move(given);
   }
   keys.skip("cgroupPath");
-  keys.skip("io.kubernetes.cri.pod-annotations");
+  const Json* annotations = keys.object("io.kubernetes.cri.pod-annotations");
+  if (annotations != nullptr && request.config.network_priority) {
+    read_priority(*annotations, request.runtime);
+  }
   keys.finish();
 }
 
@@ -264,9 +294,7 @@ void read_config(const Json& document, Request& request, Problems& problems) {
   if (keys.word("vlan_strip_type", {"filter", "vlan"}) == 1) {
     request.unserved_keys.emplace_back("vlan_strip_type: \"vlan\" needs ENI trunking");
   }
-  bool network_priority = false;
-  keys.flag("enable_network_priority", network_priority);
-  if (network_priority) request.unserved_keys.emplace_back("enable_network_priority: true");
+  keys.flag("enable_network_priority", config.network_priority);
   read_symmetric_routing(keys, problems, config.symmetric_routing);
   read_without_effect(keys, problems);
   if (const Json* dns = keys.object("dns")) read_dns(*dns, "dns.", problems, config.dns);

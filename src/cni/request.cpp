@@ -84,12 +84,6 @@ std::optional<Failure> unserved(const Request& request) {
   if (request.config.virtual_type == VirtualType::Ipvlan) {
     keys.emplace_back("eniip_virtual_type: \"ipvlan\"");
   }
-  const Bandwidth& bandwidth = request.runtime.bandwidth;
-  if (bandwidth.ingress_rate != 0 || bandwidth.egress_rate != 0) {
-    keys.push_back(fmt::format(
-        "runtimeConfig.bandwidth: ingressRate {}, egressRate {} (chain the bandwidth plugin)",
-        bandwidth.ingress_rate, bandwidth.egress_rate));
-  }
   if (!request.runtime.port_mappings.empty()) {
     keys.push_back(
         fmt::format("runtimeConfig.portMappings: {} (give the capability to the portmap plugin)",

@@ -44,21 +44,12 @@ struct NetworkConfig {
   VirtualType virtual_type = VirtualType::Veth;
   std::vector<net::Prefix> host_stack_cidrs;
   bool disable_host_peer = false;
+  bool network_priority = false;  // enable_network_priority
   bool debug = false;
   SymmetricRouting symmetric_routing;
   Dns dns;  // runtimeConfig.dns where the runtime gives one, else the configuration's
 
   bool operator==(const NetworkConfig&) const = default;
-};
-
-// Bits per second and bits, as runtimeConfig.bandwidth has them; 0 is no limit.
-struct Bandwidth {
-  std::uint64_t ingress_rate = 0;
-  std::uint64_t ingress_burst = 0;
-  std::uint64_t egress_rate = 0;
-  std::uint64_t egress_burst = 0;
-
-  bool operator==(const Bandwidth&) const = default;
 };
 
 struct PortMapping {
@@ -72,7 +63,13 @@ struct PortMapping {
 
 // The capability arguments that have a meaning for an interface plugin.
 struct RuntimeConfig {
-  Bandwidth bandwidth;
+  model::Bandwidth bandwidth;
+  // Of its values those that are none, one sentence each: what becomes of the pod is the daemon's
+  // choice (key `invalid_bandwidth`); the direction is unlimited here.
+  std::vector<std::string> bandwidth_problems;
+  // From the pod's annotations, where `enable_network_priority` is on; a bad one is None, and told.
+  model::NetworkPriority priority = model::NetworkPriority::None;
+  std::string priority_problem;
   std::vector<PortMapping> port_mappings;
   std::vector<std::string> ips;
   std::string mac;

@@ -139,8 +139,6 @@ TEST_CASE("a bad value is refused with key, value and what is allowed") {
        "symmetric_routing_config.interface: \"a b\" is not allowed"},
       {R"("symmetric_routing_config":{"rule_priority":32766})", "from 1 to 32765"},
       {R"("dns":{"nameservers":[1]})", "dns.nameservers: 1 is not allowed: a list of strings"},
-      {R"("runtimeConfig":{"bandwidth":{"ingressRate":"fast"}})",
-       "runtimeConfig.bandwidth.ingressRate: \"fast\" is not allowed"},
       {R"("runtimeConfig":{"portMappings":[{"hostPort":99999}]})",
        "runtimeConfig.portMappings[0].hostPort: 99999"},
       {R"("runtimeConfig":{"portMappings":[7]})", "runtimeConfig.portMappings[0]: 7"},
@@ -166,9 +164,6 @@ TEST_CASE("a known key whose feature does not exist yet is refused by name, on A
   const Row rows[] = {
       {R"("eniip_virtual_type":"IPVlan")", "eniip_virtual_type: \"ipvlan\""},
       {R"("vlan_strip_type":"vlan")", "vlan_strip_type: \"vlan\" needs ENI trunking"},
-      {R"("enable_network_priority":true)", "enable_network_priority: true"},
-      {R"("runtimeConfig":{"bandwidth":{"ingressRate":1000000,"ingressBurst":1}})",
-       "runtimeConfig.bandwidth: ingressRate 1000000, egressRate 0"},
       {R"("runtimeConfig":{"portMappings":[{"hostPort":80,"containerPort":80}]})",
        "runtimeConfig.portMappings: 1"},
       {R"("runtimeConfig":{"ips":["10.0.0.9/24"]})", "runtimeConfig.ips: 10.0.0.9/24"},
@@ -180,6 +175,49 @@ TEST_CASE("a known key whose feature does not exist yet is refused by name, on A
     CHECK_MESSAGE(contains(failure.details, row.details), failure.details);
     CHECK(std::holds_alternative<Request>(parse(with(row.key), Command::Del)));
   }
+}
+
+TEST_CASE("limits are taken in bits per second, and what is no rate is told apart") {
+  const auto runtime = [](std::string_view bandwidth) {
+    return accepted(with(R"("runtimeConfig":{"bandwidth":)" + std::string(bandwidth) + "}"))
+        .runtime;
+  };
+  const auto good = runtime(
+      R"({"ingressRate":1000000,"ingressBurst":2147483647,"egressRate":5000000000,"egressBurst":"x"})");
+  CHECK(good.bandwidth == model::Bandwidth{5'000'000'000, 1'000'000});
+  CHECK(good.bandwidth_problems.empty());
+  struct Row {
+    const char* bandwidth;
+    const char* problem;
+  };
+  const Row rows[] = {
+      {R"({"ingressRate":"fast"})", "runtimeConfig.bandwidth.ingressRate: \"fast\" is not allowed"},
+      {R"({"ingressRate":-1})", "runtimeConfig.bandwidth.ingressRate: -1 is not allowed"},
+      {R"({"ingressRate":999})", "runtimeConfig.bandwidth.ingressRate: 999 is not allowed"},
+      {R"({"ingressRate":2000000000000000})", "from 1k to 1P"},
+  };
+  for (const Row& row : rows) {
+    const auto bad = runtime(row.bandwidth);
+    REQUIRE(bad.bandwidth_problems.size() == 1);
+    CHECK_MESSAGE(contains(bad.bandwidth_problems[0], row.problem), bad.bandwidth_problems[0]);
+    CHECK(bad.bandwidth.ingress == 0);
+  }
+}
+
+TEST_CASE("the priority of a pod's annotations counts where it is switched on") {
+  const auto runtime = [](std::string_view on, std::string_view priority) {
+    return accepted(with(R"("enable_network_priority":)" + std::string(on) +
+                         R"(,"runtimeConfig":{"io.kubernetes.cri.pod-annotations":)" +
+                         R"({"k8s.aliyun.com/network-priority":)" + std::string(priority) + "}}"))
+        .runtime;
+  };
+  CHECK(runtime("true", R"("guaranteed")").priority == model::NetworkPriority::Guaranteed);
+  CHECK(runtime("true", R"("burstable")").priority == model::NetworkPriority::Burstable);
+  CHECK(runtime("true", R"("best-effort")").priority == model::NetworkPriority::BestEffort);
+  CHECK(runtime("false", R"("guaranteed")").priority == model::NetworkPriority::None);
+  const auto bad = runtime("true", R"("first")");
+  CHECK(bad.priority == model::NetworkPriority::None);
+  CHECK(contains(bad.priority_problem, "\"first\" is not allowed: guaranteed, burstable"));
 }
 
 TEST_CASE("DEL and GC work with a configuration that ADD would refuse") {
@@ -280,7 +318,7 @@ TEST_CASE("capability arguments are read, and DNS of the runtime wins over the c
       "portMappings":[{"containerPort":80,"protocol":"tcp"}],
       "dns":{"servers":["10.0.0.3"],"searches":["svc"],"options":["ndots:5"]},
       "cgroupPath":"/kubepods","novel":1})"));
-  CHECK(request.runtime.bandwidth == Bandwidth{0, 0, 0, 5});
+  CHECK(request.runtime.bandwidth == model::Bandwidth{});
   CHECK(request.runtime.port_mappings.empty());
   const Dns expected{{"10.0.0.3"}, "", {"svc"}, {"ndots:5"}};
   CHECK(request.config.dns == expected);

@@ -154,6 +154,13 @@ const Key kKeys[] = {
        if (on) r.no_effect("this version asks no Kubernetes API server");
      }},
     // Ours.
+    {"invalid_bandwidth", "\"refuse\"",
+     [](Reader& r, Config& c) {
+       r.word(c.invalid_bandwidth, {{"refuse", InvalidBandwidth::Refuse},
+                                    {"unlimited", InvalidBandwidth::Unlimited}});
+     },
+     TERWAY_TAKE(invalid_bandwidth)},
+    {"pods_reach_metadata", "true", [](Reader& r, Config& c) { r.flag(c.pods_reach_metadata); }},
     {"cluster_id", "\"\"", [](Reader& r, Config& c) { r.text(c.cluster_id); }},
     {"node_name", "\"\"", [](Reader& r, Config& c) { r.text(c.node_name); }},
     {"ecs_endpoint", "\"\"", [](Reader& r, Config& c) { r.url(c.ecs_endpoint); }},

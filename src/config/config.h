@@ -21,6 +21,8 @@ namespace terway::config {
 inline constexpr char kDefaultPath[] = "/etc/eni/eni.json";
 
 enum class Stack : std::uint8_t { V4, V6, Dual };
+// What becomes of a pod whose bandwidth limits are no rates.
+enum class InvalidBandwidth : std::uint8_t { Refuse, Unlimited };
 enum class VSwitchSelection : std::uint8_t { Random, Most };
 // Who carries pods' packets: eBPF programs where the kernel takes them, programs or nothing, or
 // policy routing.
@@ -95,6 +97,9 @@ struct Config {
   std::string cli_socket = "/var/run/eni/terway-cli.sock";
   std::string tombstone_directory = "/var/lib/cni/terway/tombstones";
   std::string metrics_listen;  // "address:port"; empty: metrics on the CLI socket only
+  InvalidBandwidth invalid_bandwidth = InvalidBandwidth::Refuse;
+  // Whether pods may reach the instance's metadata service.
+  bool pods_reach_metadata = true;
   log::Level log_level = log::Level::Info;
   log::Format log_format = log::Format::Text;
 

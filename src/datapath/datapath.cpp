@@ -8,6 +8,7 @@
 
 #include "datapath/names.h"
 #include "datapath/programs.h"
+#include "datapath/shaper.h"
 #include "datapath/state.h"
 #include "kernel/sysctl.h"
 
@@ -146,8 +147,21 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
   for (const std::string& id : refused) state.nics.erase(id);
   if (authoritative) forget_numbers(state);
   TRY(apply(state, authoritative, drift));
+  const auto links_now = TRY(kernel::list_links(state.route));
+  TRY(shape_all(state, links_now, authoritative, drift));
   for (const std::string& id : usable) state.nics[id].ready = true;
   return drift;
+}
+
+Result<> Datapath::set_bandwidth(const model::AttachmentKey& key,
+                                 const model::Bandwidth& bandwidth) {
+  const auto found = state_->pods.find(key);
+  if (found == state_->pods.end() || found->second.ifindex == 0) {
+    return Error(Error::Kind::NotFound, fmt::format("pod {} is not wired here", key.to_string()));
+  }
+  found->second.plan.bandwidth = bandwidth;
+  Drift drift;
+  return shape(*state_, found->second, drift);
 }
 
 Result<std::vector<Datapath::Found>> Datapath::find_attachments() {

@@ -82,6 +82,8 @@ class Datapath {
   // Detaches logically (route, mark, neighbour and conntrack entries of its addresses) and marks
   // the link for background deletion; only what belongs to this key. Success when nothing is there.
   Result<> remove_pod(const PodPlan& pod);
+  // Changes the limits of a wired pod, losing nothing; error NotFound for any other.
+  Result<> set_bandwidth(const model::AttachmentKey& key, const model::Bandwidth& bandwidth);
   // Verifies as CNI CHECK demands; the error names what is missing or different.
   Result<> check_pod(const PodPlan& pod, const UniqueFd& netns);
   // Forgets what the node knows of an address that will be reused (conntrack, neighbours).

@@ -41,6 +41,9 @@ struct WiredPod {
   int ifindex = 0;  // of the host end; 0 when it is missing
   std::string host_ifname;
   bool adopted = false;  // made by upstream: MACs and name are its
+  // ifindex of the token bucket that a limited direction goes through (shaper.h); 0: unlimited.
+  int egress_shaper = 0;
+  int ingress_shaper = 0;
   // Where the programs meet it; absent while they do not (fast_path.h). Said by the file of its
   // mode.
   std::optional<PodEnd> end{};
@@ -73,6 +76,7 @@ struct Datapath::State {
   bool pods_reach_metadata = true;
   bool knows_all_pods = false;  // an authoritative resync has been
   bool programs_swept = false;  // without a fast path: none of an earlier life is left
+  std::set<int> draining{};  // token buckets out of use, to be deleted when they are empty
   bool links_marked = false;
   bool kernel_ipv6 = true;  // false with ipv6.disable=1: links refuse IPv6 settings
 

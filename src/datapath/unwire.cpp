@@ -6,6 +6,7 @@
 
 #include "datapath/flows.h"
 #include "datapath/names.h"
+#include "datapath/shaper.h"
 #include "datapath/state.h"
 #include "kernel/conntrack.h"
 
@@ -39,8 +40,9 @@ std::set<net::IpAddress> addresses_of(const Datapath::State& state, const PodPla
 }
 
 Result<> detach(Datapath::State& state, const kernel::Link& link,
-                const std::set<net::IpAddress>& addresses) {
+                const std::set<net::IpAddress>& addresses, const WiredPod& pod) {
   std::vector<kernel::Message> messages;
+  drop_shapers(pod, messages);
   for (const net::IpAddress& address : addresses) {
     if (!state.enabled(address.family())) continue;
     messages.push_back(kernel::delete_route(pod_route(state.node, link.ifindex, address)));
@@ -65,6 +67,7 @@ Result<> Datapath::remove_pod(const PodPlan& pod) {
   const auto known = state.pods.find(pod.key);
   const bool was_known = known != state.pods.end();
   const std::uint32_t mark = state.mark_of_eni(was_known ? known->second.plan.eni_id : pod.eni_id);
+  const WiredPod wired = was_known ? known->second : WiredPod{};
   state.pods.erase(pod.key);
   if (state.fast_path) {
     std::vector<net::IpAddress> free;
@@ -73,7 +76,7 @@ Result<> Datapath::remove_pod(const PodPlan& pod) {
     TRY(state.fast_path->remove_addresses(free));
     state.fast_path->numbers().forget(pod.key);
   }
-  if (link) TRY(detach(state, *link, addresses));
+  if (link) TRY(detach(state, *link, addresses, wired));
   std::vector<kernel::nft::MapChange> changes;
   for (const net::IpAddress& address : addresses) {
     if (state.owned_by_another(address, pod.key)) continue;
@@ -103,7 +106,9 @@ Result<> Datapath::flush_address(const net::IpAddress& address) {
   return Ok{};
 }
 
-bool Datapath::has_marked_links() const { return state_->links_marked || !state_->forget.empty(); }
+bool Datapath::has_marked_links() const {
+  return state_->links_marked || !state_->forget.empty() || !state_->draining.empty();
+}
 
 Result<> Datapath::delete_marked_links() {
   State& state = *state_;
@@ -119,6 +124,7 @@ Result<> Datapath::delete_marked_links() {
     }
     state.forget.clear();
   }
+  if (!state.draining.empty()) TRY(mark_drained(state));
   if (!state.links_marked) return Ok{};
   auto deleted = state.route.request(kernel::delete_link_group(kDyingGroup));
   if (!deleted.ok() && !deleted.is(Error::Kind::NotFound)) return deleted;

@@ -11,6 +11,7 @@
 
 #include "datapath/names.h"
 #include "datapath/programs.h"
+#include "datapath/shaper.h"
 #include "datapath/state.h"
 #include "kernel/address.h"
 #include "kernel/netns.h"
@@ -237,12 +238,17 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
     });
   }
   WiredPod& wired = state.pods[pod.key];
+  for (const int shaper : {wired.egress_shaper, wired.ingress_shaper}) {
+    if (shaper != 0) state.draining.insert(shaper);  // of the link before
+  }
   wired = std::move(fresh);
   if (!marked.ok()) {
     // Somebody changed our table: write it as it should be, this pod's elements with it.
     Drift drift;
     TRY(apply(state, false, drift));
   }
+  Drift shaped;
+  if (pod.bandwidth != model::Bandwidth{}) TRY(shape(state, wired, shaped));
   auto inner = TRY(enter(pod, netns));
   TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
   TRY(kernel::get_link(state.route, ifindex));

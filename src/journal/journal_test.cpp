@@ -58,6 +58,8 @@ model::Attachment sample_attachment() {
   a.mtu = 8500;
   a.gateways = {ip("169.254.1.1"), ip("fe80::1")};
   a.sticky = true;
+  a.bandwidth = {10'000'000, 1'000'000'000};
+  a.priority = model::NetworkPriority::Burstable;
   a.created = WallTime(seconds(1'700'000'000));
   return a;
 }

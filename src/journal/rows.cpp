@@ -34,6 +34,11 @@ CREATE TABLE operation (
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL, client_token TEXT NOT NULL,
   eni_key TEXT NOT NULL, eni_id TEXT NOT NULL, vswitch_id TEXT NOT NULL,
   ipv4_count INTEGER NOT NULL, ipv6_count INTEGER NOT NULL, addresses TEXT NOT NULL);
+)",
+    R"(
+ALTER TABLE attachment ADD COLUMN egress_limit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attachment ADD COLUMN ingress_limit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attachment ADD COLUMN priority TEXT NOT NULL DEFAULT '';
 )"};
 
 namespace {
@@ -128,7 +133,7 @@ Result<> read_table(Database& database, const char* table, const char* columns,
 constexpr char kAttachmentColumns[] =
     "container_id, ifname, state, pod_namespace, pod_name, pod_uid, owner_kind, sticky, network,"
     "netns_path, netns_inode, eni_key, eni_id, addresses, extra_routes, host_ifname, host_mac,"
-    "pod_mac, mtu, gateways, created";
+    "pod_mac, mtu, gateways, created, egress_limit, ingress_limit, priority";
 constexpr char kEniColumns[] =
     "key, eni_id, state, mac, vswitch_id, primary_address, since, failures, last_error";
 constexpr char kAddressColumns[] =
@@ -166,6 +171,9 @@ model::Attachment read_attachment(Row& row) {
   a.mtu = row.count();
   a.gateways = row.list<net::IpAddress>();
   a.created = WallTime(Duration(row.integer()));
+  a.bandwidth.egress = static_cast<std::uint64_t>(row.integer());
+  a.bandwidth.ingress = static_cast<std::uint64_t>(row.integer());
+  a.priority = row.word(model::network_priority_from);
   return a;
 }
 
@@ -241,7 +249,7 @@ Result<std::unique_ptr<Statements>> Statements::prepare(Database& database) {
   const auto sql = [&](std::string_view text) { return database.prepare(text); };
   return std::unique_ptr<Statements>(new Statements(
       TRY(sql("BEGIN IMMEDIATE")), TRY(sql("COMMIT")), TRY(sql("ROLLBACK")),
-      TRY(sql(put_sql("attachment", kAttachmentColumns, 21))),
+      TRY(sql(put_sql("attachment", kAttachmentColumns, 24))),
       TRY(sql("DELETE FROM attachment WHERE container_id = ? AND ifname = ?")),
       TRY(sql(put_sql("eni", kEniColumns, 9))), TRY(sql("DELETE FROM eni WHERE key = ?")),
       TRY(sql(put_sql("address", kAddressColumns, 13))),
@@ -273,6 +281,9 @@ Result<> Statements::put(const model::Attachment& a) {
       .bind(std::int64_t{a.mtu})
       .bind(joined(a.gateways))
       .bind(nanos(a.created))
+      .bind(static_cast<std::int64_t>(a.bandwidth.egress))
+      .bind(static_cast<std::int64_t>(a.bandwidth.ingress))
+      .bind(model::to_string(a.priority))
       .run();
 }
 

@@ -39,6 +39,8 @@ struct Attachment {
   net::Mac pod_mac;
   std::uint32_t mtu = 0;
   std::vector<net::IpAddress> gateways;
+  Bandwidth bandwidth;
+  NetworkPriority priority = NetworkPriority::None;
   bool sticky = false;
   WallTime created{};
 

@@ -22,4 +22,26 @@ std::optional<NetworkMode> network_mode_from(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view to_string(NetworkPriority priority) {
+  switch (priority) {
+    case NetworkPriority::None:
+      return "";
+    case NetworkPriority::BestEffort:
+      return "best-effort";
+    case NetworkPriority::Burstable:
+      return "burstable";
+    case NetworkPriority::Guaranteed:
+      return "guaranteed";
+  }
+  return "?";
+}
+
+std::optional<NetworkPriority> network_priority_from(std::string_view text) {
+  for (const auto priority : {NetworkPriority::None, NetworkPriority::BestEffort,
+                              NetworkPriority::Burstable, NetworkPriority::Guaranteed}) {
+    if (text == to_string(priority)) return priority;
+  }
+  return std::nullopt;
+}
+
 }  // namespace terway::model

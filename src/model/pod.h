@@ -55,5 +55,8 @@ struct Bandwidth {
 
 // `k8s.aliyun.com/network-priority`.
 enum class NetworkPriority : std::uint8_t { None, BestEffort, Burstable, Guaranteed };
+// "best-effort", "burstable", "guaranteed"; None is an empty text.
+std::string_view to_string(NetworkPriority priority);
+std::optional<NetworkPriority> network_priority_from(std::string_view text);
 
 }  // namespace terway::model

@@ -49,6 +49,7 @@ void fields(V&& v, S& s) {
   v("state", s.state), v("addresses", s.addresses), v("eni_id", s.eni_id);
   v("host_ifname", s.host_ifname), v("host_mac", s.host_mac), v("pod_mac", s.pod_mac);
   v("mtu", s.mtu), v("netns", s.netns), v("created", s.created), v("sticky", s.sticky);
+  v("egress_limit", s.egress_limit), v("ingress_limit", s.ingress_limit), v("priority", s.priority);
 }
 template <class V, class S>
   requires std::same_as<std::remove_const_t<S>, Pods>
@@ -138,6 +139,17 @@ template <class V, class S>
 void fields(V&& v, S& s) {
   v("path", s.path), v("loaded", s.loaded), v("entries", s.entries), v("warnings", s.warnings);
   v("restart_needed", s.restart_needed);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, BandwidthOrder>
+void fields(V&& v, S& s) {
+  v("pod", s.pod), v("ifname", s.ifname), v("egress", s.egress), v("ingress", s.ingress);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, Bandwidth>
+void fields(V&& v, S& s) {
+  v("pod", s.pod), v("container_id", s.container_id), v("ifname", s.ifname);
+  v("egress", s.egress), v("ingress", s.ingress);
 }
 template <class V, class S>
   requires std::same_as<std::remove_const_t<S>, ResourceTypes>
@@ -276,6 +288,8 @@ TERWAY_CLI_REPLY(Journal);
 TERWAY_CLI_REPLY(Metadata);
 TERWAY_CLI_REPLY(Mapping);
 TERWAY_CLI_REPLY(Config);
+TERWAY_CLI_REPLY(BandwidthOrder);
+TERWAY_CLI_REPLY(Bandwidth);
 TERWAY_CLI_REPLY(ResourceTypes);
 TERWAY_CLI_REPLY(ResourceNames);
 TERWAY_CLI_REPLY(Resource);

@@ -25,6 +25,8 @@ inline constexpr char kJournalPath[] = "/v1/journal";    // Journal
 inline constexpr char kMetadataPath[] = "/v1/metadata";  // Metadata
 inline constexpr char kMappingPath[] = "/v1/mapping";    // Mapping
 inline constexpr char kConfigPath[] = "/v1/config";      // Config
+// PUT a BandwidthOrder: Bandwidth, as it is now.
+inline constexpr char kBandwidthPath[] = "/v1/bandwidth";
 // /v1/resources: ResourceTypes; /v1/resources/TYPE: ResourceNames; …/TYPE/NAME: Resource.
 inline constexpr char kResourcesPath[] = "/v1/resources";
 // Plain text: the Prometheus exposition format; "ok", or 503 and the reason.
@@ -97,6 +99,9 @@ struct PodEntry {
   std::string netns;
   std::string created;
   bool sticky = false;
+  std::string egress_limit;  // as in Bandwidth
+  std::string ingress_limit;
+  std::string priority;  // "guaranteed", "burstable", "best-effort"
 };
 struct Pods {
   std::vector<PodEntry> pods;
@@ -238,6 +243,21 @@ struct Resource {
   std::string name;
   std::vector<KeyValue> config;
   std::vector<KeyValue> trace;
+};
+
+// Other limits for a pod's interface.
+struct BandwidthOrder {
+  std::string pod;     // "namespace/name", or a container id
+  std::string ifname;  // empty: its only one
+  std::string egress;  // "10M", "none" (model/bandwidth.h); empty: as it is
+  std::string ingress;
+};
+struct Bandwidth {
+  std::string pod;
+  std::string container_id;
+  std::string ifname;
+  std::string egress;
+  std::string ingress;
 };
 
 // T is any of the structs above that a path or an error answers with.
