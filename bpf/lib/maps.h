@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "../abi.h"
+#include "sender.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -69,13 +70,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } events_lost SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct sender);
-} sender SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -145,6 +145,7 @@ Packet& Packet::ip(std::string_view source, std::string_view destination) {
   }
   append(frame_, source_.wire(), source_.wire_size());
   append(frame_, destination_.wire(), destination_.wire_size());
+  next_header_ = kEthernet + (v4 ? 9 : 6);
   return *this;
 }
 
@@ -172,7 +173,33 @@ Packet& Packet::ip_options(std::size_t bytes) {
 Packet& Packet::transport(std::uint8_t protocol) {
   transport_ = frame_.size();
   protocol_ = protocol;
-  frame_[kEthernet + (source_.is_v4() ? 9 : 6)] = protocol;
+  frame_[next_header_] = protocol;
+  return *this;
+}
+
+Packet& Packet::extension(std::uint8_t kind, std::size_t bytes) {
+  frame_[next_header_] = kind;
+  next_header_ = frame_.size();
+  append16(frame_, 59U << 8 | (bytes / 8 - 1));
+  // PadN (RFC 8200 4.2), as many as it takes.
+  for (std::size_t left = bytes - 2; left > 0;) {
+    const std::size_t option = std::min<std::size_t>(left, 250);
+    if (option == 1) {
+      frame_.push_back(0);
+    } else {
+      append16(frame_, 1U << 8 | (option - 2));
+      frame_.resize(frame_.size() + option - 2);
+    }
+    left -= option;
+  }
+  return *this;
+}
+
+Packet& Packet::fragment_v6(std::uint32_t id, std::uint16_t offset, bool more) {
+  frame_[next_header_] = IPPROTO_FRAGMENT;
+  next_header_ = frame_.size();
+  append32(frame_, 59U << 24 | offset | (more ? 1U : 0U));
+  append32(frame_, id);
   return *this;
 }
 
@@ -184,13 +211,13 @@ Packet& Packet::udp(std::uint16_t source_port, std::uint16_t destination_port) {
   return *this;
 }
 
-Packet& Packet::tcp(std::uint16_t source_port, std::uint16_t destination_port) {
+Packet& Packet::tcp(std::uint16_t source_port, std::uint16_t destination_port, std::uint8_t flags) {
   transport(IPPROTO_TCP);
   append16(frame_, source_port);
   append16(frame_, destination_port);
   append32(frame_, 1);
   append32(frame_, 0);
-  append32(frame_, 0x50020400);  // SYN
+  append32(frame_, 0x50000400U | std::uint32_t{flags} << 16);
   append32(frame_, 0);
   return *this;
 }
@@ -251,6 +278,13 @@ Packet& Packet::too_big(std::uint32_t mtu, const Bytes& original, std::size_t qu
     icmp_header(3, 4, mtu);
   else
     icmp_header(2, 0, mtu);
+  append(frame_, original.data() + kEthernet, std::min(quoted, original.size() - kEthernet));
+  return *this;
+}
+
+Packet& Packet::icmp_error(std::uint8_t type, std::uint8_t code, const Bytes& original,
+                           std::size_t quoted) {
+  icmp_header(type, code, 0);
   append(frame_, original.data() + kEthernet, std::min(quoted, original.size() - kEthernet));
   return *this;
 }

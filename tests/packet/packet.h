@@ -44,8 +44,13 @@ class Packet {
   // IPv4 only: so many bytes of no-operation options, a multiple of 4.
   Packet& ip_options(std::size_t bytes);
 
+  // IPv6 only, in front of the transport: so many bytes of padding options, a multiple of 8.
+  Packet& extension(std::uint8_t kind, std::size_t bytes);
+  Packet& fragment_v6(std::uint32_t id, std::uint16_t offset, bool more);
+
   Packet& udp(std::uint16_t source_port, std::uint16_t destination_port);
-  Packet& tcp(std::uint16_t source_port, std::uint16_t destination_port);
+  // A SYN, unless other flags (the byte of the header) are given.
+  Packet& tcp(std::uint16_t source_port, std::uint16_t destination_port, std::uint8_t flags = 2);
   // Of the IP header's family.
   Packet& echo_request(std::uint16_t id, std::uint16_t sequence);
   Packet& echo_reply(std::uint16_t id, std::uint16_t sequence);
@@ -58,6 +63,9 @@ class Packet {
   Packet& router_advertisement();
   // What a router says about `original` (a whole frame), quoting so many bytes of its IP packet.
   Packet& too_big(std::uint32_t mtu, const Bytes& original, std::size_t quoted);
+  // Any ICMP or ICMPv6 error, likewise.
+  Packet& icmp_error(std::uint8_t type, std::uint8_t code, const Bytes& original,
+                     std::size_t quoted);
 
   // Behind everything else: so many bytes counting up.
   Packet& payload(std::size_t bytes);
@@ -80,7 +88,8 @@ class Packet {
   bool has_ip_ = false;
   net::IpAddress source_;
   net::IpAddress destination_;
-  std::size_t transport_ = 0;  // where its header begins; 0: none
+  std::size_t next_header_ = 0;  // where the kind of the header behind this one is said
+  std::size_t transport_ = 0;    // where its header begins; 0: none
   std::uint8_t protocol_ = 0;
 };
 
