@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Duration kStartTimeout = std::chrono::seconds(20);
+constexpr Duration kStartTimeout = std::chrono::seconds(60);
 
 // Counters of the fabric that honest traffic may raise.
 bool is_drop(const std::string& name) {
