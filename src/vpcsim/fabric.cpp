@@ -77,8 +77,11 @@ Result<UniqueFd> make_netns() {
 
 void Fabric::Close::operator()(fabric_bpf* program) const { fabric_bpf::destroy(program); }
 
-Fabric::Fabric(Program program, UniqueFd netns, kernel::Socket socket)
-    : program_(std::move(program)), netns_(std::move(netns)), socket_(std::move(socket)) {}
+Fabric::Fabric(Program program, UniqueFd netns, kernel::Socket socket, kernel::Monitor monitor)
+    : program_(std::move(program)),
+      netns_(std::move(netns)),
+      socket_(std::move(socket)),
+      monitor_(std::move(monitor)) {}
 
 Fabric::~Fabric() = default;
 
@@ -89,8 +92,10 @@ Result<std::unique_ptr<Fabric>> Fabric::open() {
   if (!program) return Error::from_errno(errno, "load the fabric's BPF program");
   UniqueFd netns = TRY(make_netns());
   auto socket = TRY(kernel::Socket::open_in(netns.get(), kernel::Protocol::Route));
+  const auto inside = TRY(kernel::InsideNetns::enter(netns.get()));
+  auto monitor = TRY(kernel::Monitor::open({.links = true}));
   return std::unique_ptr<Fabric>(
-      new Fabric(std::move(program), std::move(netns), std::move(socket)));
+      new Fabric(std::move(program), std::move(netns), std::move(socket), std::move(monitor)));
 }
 
 Result<> Fabric::plug(const Nic& nic) {
@@ -136,6 +141,18 @@ Result<> Fabric::unplug(const std::string& eni_id) {
   const auto node = ports_.extract(eni_id);
   if (node.empty()) return Ok{};
   return pull(eni_id, node.mapped());
+}
+
+// A port's number is never used twice, so what the events name cannot be another's by now.
+Result<std::vector<std::string>> Fabric::take_lost() {
+  const auto batch = TRY(monitor_.read());
+  const bool any = batch.lost || std::any_of(batch.events.begin(), batch.events.end(),
+                                             [](const auto& event) { return event.removed; });
+  std::vector<std::string> lost;
+  for (const auto& [eni_id, port] : ports_) {
+    if (any && !is_alive(port)) lost.push_back(eni_id);
+  }
+  return lost;
 }
 
 Result<std::vector<NicCounters>> Fabric::counters() {

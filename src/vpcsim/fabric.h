@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "kernel/monitor.h"
 #include "kernel/socket.h"
 #include "vpcsim/plugger.h"
 
@@ -38,12 +39,13 @@ class Fabric final : public Plugger {
   Result<> update_addresses(const std::string& eni_id,
                             const std::vector<net::IpAddress>& addresses) override;
   Result<> unplug(const std::string& eni_id) override;
+  int events_fd() const override { return monitor_.fd(); }
+  Result<std::vector<std::string>> take_lost() override;
   // Of every ENI since open(), unplugged ones too: a frame spoofed by a NIC that is gone still
   // counts.
   Result<std::vector<NicCounters>> counters() override;
 
-  // Longer IP packets are answered "too big" by the sender's gateway; 0 (the beginning): no limit.
-  void set_path_mtu(std::uint32_t bytes);
+  void set_path_mtu(std::uint32_t bytes) override;
 
   // Where the ports are, for tcpdump: nsenter --net=/proc/PID/fd/N.
   int netns() const { return netns_.get(); }
@@ -63,7 +65,7 @@ class Fabric final : public Plugger {
     std::vector<net::IpAddress> addresses;
   };
 
-  Fabric(Program program, UniqueFd netns, kernel::Socket socket);
+  Fabric(Program program, UniqueFd netns, kernel::Socket socket, kernel::Monitor monitor);
 
   bool is_alive(const Port& port);
   Result<> make_links(const Nic& nic, std::uint32_t ifindex, int node);
@@ -78,6 +80,7 @@ class Fabric final : public Plugger {
   Program program_;
   UniqueFd netns_;
   kernel::Socket socket_;
+  kernel::Monitor monitor_;  // of the ports
   std::map<std::string, std::uint32_t> vpcs_;
   std::map<std::string, Port> ports_;      // by ENI
   std::map<std::string, Counts> retired_;  // by ENI: what its earlier ports counted

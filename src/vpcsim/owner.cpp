@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vpcsim/owner.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include <algorithm>
+#include <array>
 
 #include "base/log.h"
 
@@ -33,10 +37,14 @@ Owner::Owner(Region region, Clock& clock, Plugger& plugger)
     : region_(std::move(region)),
       clock_(clock),
       plugger_(plugger),
+      end_(::eventfd(0, EFD_CLOEXEC)),
       owning_([this] { own(); }),
-      working_([this] { work(); }) {}
+      working_([this] { work(); }),
+      watching_([this] { watch(); }) {}
 
 Owner::~Owner() {
+  ::eventfd_write(end_.get(), 1);
+  watching_.join();
   questions_.close();
   owning_.join();
   jobs_.close();
@@ -63,11 +71,17 @@ void Owner::own() {
 
 Owner::Done Owner::follow(Region& region) {
   std::vector<Effect> effects = region.world.take_effects();
-  if (effects.empty()) return nullptr;
+  const std::uint32_t path_mtu = region.world.settings().path_mtu;
+  if (effects.empty() && path_mtu == path_mtu_) return nullptr;
+  path_mtu_ = path_mtu;
   auto done = std::make_shared<Channel<bool>>();
-  jobs_.send([effects = std::move(effects), done](Plugger& plugger) {
+  jobs_.send([effects = std::move(effects), path_mtu, done](Plugger& plugger) {
+    plugger.set_path_mtu(path_mtu);
     for (const Effect& effect : effects) {
-      if (const auto applied = apply(effect, plugger); !applied.ok()) {
+      const auto applied = apply(effect, plugger);
+      if (applied.is(Error::Kind::NotFound) && std::holds_alternative<PlugEffect>(effect)) {
+        log::info("no NIC: its node is off", {{log::kEni, eni_of(effect)}});
+      } else if (!applied.ok()) {
         log::warning("fabric does not follow",
                      {{log::kEni, eni_of(effect)}, {log::kError, applied.error().to_string()}});
       }
@@ -79,6 +93,24 @@ Owner::Done Owner::follow(Region& region) {
 
 void Owner::work() {
   while (auto job = jobs_.receive()) (*job)(plugger_);
+}
+
+void Owner::watch() {
+  std::array<pollfd, 2> entries = {{{end_.get(), POLLIN, 0}, {plugger_.events_fd(), POLLIN, 0}}};
+  for (;;) {
+    ::poll(entries.data(), entries.size(), -1);
+    if (entries[0].revents != 0) return;
+    if (entries[1].revents == 0) continue;
+    const auto lost = ask_fabric([](Plugger& plugger) { return plugger.take_lost(); });
+    if (!lost.ok()) {
+      log::warning("the fabric's events cannot be read", {{log::kError, lost.error().to_string()}});
+      return;
+    }
+    for (const std::string& eni_id : *lost) {
+      log::info("a NIC died with a namespace: plugged anew", {{log::kEni, eni_id}});
+      ask([&](Region& region) { return region.world.plug_again(eni_id); });
+    }
+  }
 }
 
 }  // namespace terway::vpcsim

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The thread that owns the region, and the one that follows it with the fabric.
+// The thread that owns the region, the one that follows it with the fabric, and the one that hears
+// what the fabric has to say.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 
 #include "base/channel.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "vpcsim/plugger.h"
 #include "vpcsim/region.h"
 
@@ -58,18 +60,22 @@ class Owner {
  private:
   void own();
   void work();
+  void watch();
   Done follow(Region& region);
   static void wait_for(const Done& done) {
     if (done) done->receive();
   }
 
   Region region_;
+  std::uint32_t path_mtu_ = 0;  // that the fabric was told of; the owner's thread's
   Clock& clock_;
   Plugger& plugger_;
   Channel<std::function<void(Region&)>> questions_;
   Channel<std::function<void(Plugger&)>> jobs_;
+  UniqueFd end_;  // eventfd: watch() ends
   std::thread owning_;
   std::thread working_;
+  std::thread watching_;
 };
 
 }  // namespace terway::vpcsim

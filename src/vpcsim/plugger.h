@@ -58,6 +58,15 @@ class Plugger {
   // success.
   virtual Result<> unplug(const std::string& eni_id) = 0;
 
+  // A NIC dies with the namespace that somebody moved it to (a real one would go back to its node).
+  // Readable when that may have happened, for as long as the plugger lives; -1: it never does.
+  virtual int events_fd() const { return -1; }
+  // The ENIs that it happened to: to be plugged anew.
+  virtual Result<std::vector<std::string>> take_lost() { return std::vector<std::string>{}; }
+
+  // Setting `path_mtu`, from now on and for every NIC.
+  virtual void set_path_mtu(std::uint32_t bytes) = 0;
+
   // Of every NIC that is or was plugged: what it did wrong is not forgotten with it.
   virtual Result<std::vector<NicCounters>> counters() = 0;
 };
@@ -70,6 +79,7 @@ class NoFabric final : public Plugger {
     return Ok{};
   }
   Result<> unplug(const std::string&) override { return Ok{}; }
+  void set_path_mtu(std::uint32_t) override {}
   Result<std::vector<NicCounters>> counters() override { return std::vector<NicCounters>{}; }
 };
 

@@ -152,6 +152,8 @@ class World {
   std::optional<Instant> next_due() const;
   // What has happened since the last call that the fabric must follow.
   std::vector<Effect> take_effects();
+  // Its NIC is gone without an unplug. False: it has none (any more).
+  bool plug_again(const std::string& eni_id);
   // Instances whose ENIs or addresses changed since the last call.
   std::set<std::string> take_changed_instances();
 

@@ -312,6 +312,13 @@ void World::plug(EniRecord& record) {
   effects_.emplace_back(PlugEffect{std::move(nic)});
 }
 
+bool World::plug_again(const std::string& eni_id) {
+  const auto found = enis_.find(eni_id);
+  if (found == enis_.end() || !found->second.plugged) return false;
+  plug(found->second);
+  return true;
+}
+
 void World::unplug(EniRecord& record) {
   if (!std::exchange(record.plugged, false)) return;
   effects_.emplace_back(UnplugEffect{record.eni.id});

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -314,6 +315,39 @@ TEST_CASE("an address that moves from one ENI to another is followed at once") {
   CHECK(b.pings("10.0.0.50"));
   CHECK(bed.spoofed() == 0);
   CHECK(bed.fabric->update_addresses("eni-unknown", {}).is(Error::Kind::NotFound));
+}
+
+TEST_CASE(
+    "a NIC that dies with a pod's namespace is told at once, and plugged anew into its node") {
+  Node node;
+  Bed bed;
+  const Nic one = nic(node, 1), two = nic(node, 2);
+  bed.plug(one);
+  bed.plug(two);
+  CHECK(test::must(bed.fabric->take_lost()).empty());
+  {
+    const Node pod;
+    auto socket =
+        test::must(kernel::Socket::open_in(node.netns(), kernel::Protocol::Route), "open a socket");
+    kernel::LinkChange move;
+    move.netns = pod.netns();
+    test::must(socket.request(kernel::change_link("eth0", move)), "move the NIC");
+    CHECK(test::must(bed.fabric->take_lost()).empty());
+  }
+  // A namespace is taken down in the background.
+  std::vector<std::string> lost;
+  while (lost.empty()) {
+    pollfd event{bed.fabric->events_fd(), POLLIN, 0};
+    REQUIRE(::poll(&event, 1, 30'000) == 1);
+    lost = test::must(bed.fabric->take_lost());
+  }
+  CHECK(lost == std::vector{one.eni_id});
+  bed.plug(one);
+  const auto links = node.links();
+  REQUIRE(links.size() == 2);
+  CHECK(std::any_of(links.begin(), links.end(),
+                    [&](const auto& link) { return link.mac == one.mac && link.name == "eth0"; }));
+  CHECK(test::must(bed.fabric->take_lost()).empty());
 }
 
 TEST_CASE("a NIC is pulled from wherever it was moved to, and pulling it again is a success") {
