@@ -84,6 +84,11 @@ Result<Monitor> Monitor::open(const Groups& groups) {
   if (groups.rules) wanted.insert(wanted.end(), {RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE});
   if (groups.neighbours) wanted.push_back(RTNLGRP_NEIGH);
   if (groups.filters) wanted.push_back(RTNLGRP_TC);
+  const int yes = 1;
+  if (groups.everywhere && ::setsockopt(monitor.socket_.fd(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID,
+                                        &yes, sizeof(yes)) != 0) {
+    return Error::from_errno(errno, "listen to the events of other namespaces");
+  }
   for (const int group : wanted) TRY(join(monitor.socket_, group));
   return monitor;
 }

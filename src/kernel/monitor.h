@@ -42,6 +42,9 @@ class Monitor {
     bool rules = false;
     bool neighbours = false;
     bool filters = false;  // and qdiscs
+    // Of other namespaces too, where they have a number in this one (number_netns()). This keeps
+    // none of them alive.
+    bool everywhere = false;
   };
   static Result<Monitor> open(const Groups& groups);
   static Result<Monitor> open_nftables();

@@ -2,7 +2,9 @@
 #include "kernel/netns.h"
 
 #include <fcntl.h>
+#include <linux/net_namespace.h>
 #include <linux/nsfs.h>
+#include <linux/rtnetlink.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -43,6 +45,20 @@ Result<std::uint64_t> netns_cookie(int netns) {
     return Error::from_errno(errno, "read the namespace cookie");
   }
   return cookie;
+}
+
+Result<> number_netns(Socket& socket, int netns) {
+  struct Header {
+    rtgenmsg family{AF_UNSPEC};
+    std::uint8_t pad[3]{};  // attributes begin aligned
+  };
+  Message message(RTM_NEWNSID);
+  message.header(Header{});
+  message.put_u32(NETNSA_NSID, static_cast<std::uint32_t>(-1));  // any
+  message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(netns));
+  auto numbered = socket.request(std::move(message));
+  if (numbered.is(Error::Kind::Exists)) return Ok{};
+  return numbered;
 }
 
 Result<InsideNetns> InsideNetns::enter(int netns) {

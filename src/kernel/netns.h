@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/result.h"
+#include "kernel/socket.h"
 
 namespace terway::kernel {
 
@@ -20,6 +21,10 @@ Result<UniqueFd> current_netns();
 Result<std::uint64_t> netns_inode(int netns);
 // Unique for the life of the machine (SO_NETNS_COOKIE, Linux 5.14); Unavailable on older kernels.
 Result<std::uint64_t> netns_cookie(int netns);
+
+// Gives the namespace a number in that of the socket, unless it has one: from then on a monitor of
+// events everywhere hears of it.
+Result<> number_netns(Socket& socket, int netns);
 
 // While it lives the calling thread is in `netns`. Pinned to its thread and scope.
 class InsideNetns {

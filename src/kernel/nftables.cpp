@@ -107,6 +107,9 @@ struct Write {
       put_verdict(message, NFTA_IMMEDIATE_DATA, e.verdict, e.chain);
     });
   }
+  void operator()(const Masquerade&) const {
+    named("masq", [] {});
+  }
 };
 
 void put_expressions(Message& message, const Rule& rule) {

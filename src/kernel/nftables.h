@@ -61,8 +61,11 @@ struct GiveVerdict {
   Verdict verdict = Verdict::Return;
   std::string chain;  // of Jump and Goto
 };
+// Sends on with an address of the NIC that the packet leaves by as its source (a chain of type
+// "nat").
+struct Masquerade {};
 using Expression = std::variant<LoadMeta, StoreMeta, LoadCt, StoreCt, LoadNetworkHeader, Compare,
-                                Bitwise, VerdictMap, GiveVerdict>;
+                                Bitwise, VerdictMap, GiveVerdict, Masquerade>;
 
 struct Rule {
   std::string comment;  // shown by `nft list`; at most 100 bytes
@@ -70,7 +73,7 @@ struct Rule {
 };
 
 struct Hook {
-  std::string type;          // "filter", "route"
+  std::string type;          // "filter", "route", "nat"
   std::uint32_t number = 0;  // NF_INET_*
   std::int32_t priority = 0;
 };
