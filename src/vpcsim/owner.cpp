@@ -72,11 +72,12 @@ void Owner::own() {
 Owner::Done Owner::follow(Region& region) {
   std::vector<Effect> effects = region.world.take_effects();
   const std::uint32_t path_mtu = region.world.settings().path_mtu;
-  if (effects.empty() && path_mtu == path_mtu_) return nullptr;
+  const bool other_path = path_mtu != path_mtu_;
   path_mtu_ = path_mtu;
+  if (effects.empty() && !other_path) return nullptr;
   auto done = std::make_shared<Channel<bool>>();
-  jobs_.send([effects = std::move(effects), path_mtu, done](Plugger& plugger) {
-    plugger.set_path_mtu(path_mtu);
+  jobs_.send([effects = std::move(effects), other_path, path_mtu, done](Plugger& plugger) {
+    if (other_path) plugger.set_path_mtu(path_mtu);
     for (const Effect& effect : effects) {
       const auto applied = apply(effect, plugger);
       if (applied.is(Error::Kind::NotFound) && std::holds_alternative<PlugEffect>(effect)) {

@@ -36,6 +36,7 @@ struct NumberRow {
 constexpr NumberRow kNumbers[] = {
     {"eni_quota", &Settings::eni_quota, 1, 1'000'000},
     {"mtu", &Settings::mtu, 1280, 8500},
+    {"path_mtu", &Settings::path_mtu, 0, 8500},
 };
 
 struct FlagRow {

@@ -33,6 +33,8 @@ struct Settings {
   // ENIs of the account in the region.
   std::uint32_t eni_quota = 10000;
   std::uint32_t mtu = 1500;
+  // Longer IP packets are answered "too big" by the sender's gateway; 0: no limit but the NICs'.
+  std::uint32_t path_mtu = 0;
   // Off: the throttle buckets let everything pass.
   bool throttle = true;
   // Calls a minute by action; what is not named has the default of throttle.h.

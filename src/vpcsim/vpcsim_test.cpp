@@ -33,6 +33,9 @@ class SlowPlugger final : public Plugger {
     return told("addresses " + eni_id + " " + std::to_string(addresses.size()));
   }
   Result<> unplug(const std::string& eni_id) override { return told("unplug " + eni_id); }
+  void set_path_mtu(std::uint32_t bytes) override {
+    static_cast<void>(told("path MTU " + std::to_string(bytes)));
+  }
   Result<std::vector<NicCounters>> counters() override {
     return std::vector<NicCounters>{{"eni-x", {{"forwarded", 7}}}};
   }
