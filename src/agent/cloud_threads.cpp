@@ -12,12 +12,6 @@ namespace terway::agent {
 
 namespace {
 
-std::string endpoint(const std::string& configured, std::string_view service,
-                     const std::string& region) {
-  if (!configured.empty()) return configured;
-  return fmt::format("https://{}.{}.aliyuncs.com", service, region);
-}
-
 bool changes_something(ipam::OperationKind kind) {
   return kind != ipam::OperationKind::DescribeEni && kind != ipam::OperationKind::DescribeVSwitch;
 }
@@ -87,10 +81,8 @@ Result<model::VSwitch> describe_vswitch(cloud::Client& client, const ipam::Opera
 
 cloud::ClientSettings client_settings(const config::Config& config, const std::string& region,
                                       cloud::Observer observer) {
-  cloud::ClientSettings settings;
-  settings.ecs_url = endpoint(config.ecs_endpoint, "ecs", region);
-  settings.vpc_url = endpoint(config.vpc_endpoint, "vpc", region);
-  settings.region_id = region;
+  auto settings =
+      cloud::ClientSettings::of_region(region, config.ecs_endpoint, config.vpc_endpoint);
   settings.ca_path = config.ca_file;
   settings.observer = std::move(observer);
   return settings;

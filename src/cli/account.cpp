@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/account.h"
 
-#include <fmt/core.h>
-
 #include <utility>
 
 namespace terway::cli {
@@ -24,13 +22,8 @@ cloud::CredentialSettings credential_settings(const config::Config& config) {
 }
 
 cloud::ClientSettings client_settings(const config::Config& config, const std::string& region) {
-  const auto public_url = [&](std::string_view service) {
-    return fmt::format("https://{}.{}.aliyuncs.com", service, region);
-  };
-  cloud::ClientSettings settings;
-  settings.ecs_url = config.ecs_endpoint.empty() ? public_url("ecs") : config.ecs_endpoint;
-  settings.vpc_url = config.vpc_endpoint.empty() ? public_url("vpc") : config.vpc_endpoint;
-  settings.region_id = region;
+  auto settings =
+      cloud::ClientSettings::of_region(region, config.ecs_endpoint, config.vpc_endpoint);
   settings.ca_path = config.ca_file;
   return settings;
 }

@@ -20,6 +20,10 @@ constexpr std::size_t kInstancesPerCall = 100;
 constexpr std::size_t kInstanceTypesPerCall = 10;
 constexpr std::uint64_t kVSwitchesPerPage = 50;
 
+std::string url_of(const std::string& given, std::string_view service, std::string_view region) {
+  return given.empty() ? fmt::format("https://{}.{}.aliyuncs.com", service, region) : given;
+}
+
 http::Endpoint endpoint_of(const ClientSettings& settings, const std::string& url) {
   http::Endpoint endpoint;
   endpoint.url = url;
@@ -60,6 +64,16 @@ std::vector<std::vector<std::string>> in_pieces(const std::vector<std::string>& 
 }
 
 }  // namespace
+
+ClientSettings ClientSettings::of_region(const std::string& region_id,
+                                         const std::string& ecs_endpoint,
+                                         const std::string& vpc_endpoint) {
+  ClientSettings settings;
+  settings.ecs_url = url_of(ecs_endpoint, "ecs", region_id);
+  settings.vpc_url = url_of(vpc_endpoint, "vpc", region_id);
+  settings.region_id = region_id;
+  return settings;
+}
 
 Client::Client(ClientSettings settings, CredentialsSource& credentials, RateLimiter& limiter,
                Clock& clock, Random random)

@@ -24,6 +24,10 @@ namespace terway::cloud {
 enum class SignatureMethod : std::uint8_t { Acs3, Classic };
 
 struct ClientSettings {
+  // Of a region: each service at its public endpoint, or at the one that is given instead.
+  static ClientSettings of_region(const std::string& region_id, const std::string& ecs_endpoint,
+                                  const std::string& vpc_endpoint);
+
   std::string ecs_url;  // "https://ecs.cn-hangzhou.aliyuncs.com"
   std::string vpc_url;  // "https://vpc.cn-hangzhou.aliyuncs.com"
   std::string region_id;

@@ -362,3 +362,13 @@ TEST_CASE_FIXTURE(Fixture, "credentials that the cloud refuses are fetched anew"
   clock.advance(11s);
   CHECK(one.delete_network_interface("eni-1").ok());
 }
+
+TEST_CASE("each service is asked at its public endpoint, or at the one that is given") {
+  const auto usual = ClientSettings::of_region("cn-hangzhou", "", "");
+  CHECK(usual.ecs_url == "https://ecs.cn-hangzhou.aliyuncs.com");
+  CHECK(usual.vpc_url == "https://vpc.cn-hangzhou.aliyuncs.com");
+  CHECK(usual.region_id == "cn-hangzhou");
+  const auto given = ClientSettings::of_region("cn-hangzhou", "", "http://127.0.0.1:80");
+  CHECK(given.ecs_url == usual.ecs_url);
+  CHECK(given.vpc_url == "http://127.0.0.1:80");
+}
