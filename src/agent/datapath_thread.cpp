@@ -33,10 +33,6 @@ constexpr Duration kMarkedAtMost = seconds(5);
 constexpr int kOrdersAtOnce = 64;
 constexpr int kOrdersAmidBringUp = 4;
 
-bool says_nic_is_missing(const Error& error) {
-  return error.message().find("no NIC with MAC") != std::string::npos;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<DatapathThread>> DatapathThread::start(const datapath::Settings& settings,
@@ -294,8 +290,9 @@ void DatapathThread::try_nics() {
       at = rising_.erase(at);
       continue;
     }
-    if (nic.is(Error::Kind::Unavailable)) {
-      if (!rising.seen && !says_nic_is_missing(nic.error())) {
+    const bool missing = nic.is(Error::Kind::NotFound);
+    if (missing || nic.is(Error::Kind::Unavailable)) {
+      if (!rising.seen && !missing) {
         rising.seen = true;
         inbox_.send(NicSeen{at->first});
       }

@@ -68,9 +68,10 @@ class Datapath {
   ~Datapath();
 
   // Looks for the NIC by MAC, takes one step towards a usable ENI (up, MTU, probe sent, reply read)
-  // and answers at once: the NIC when it is ready, Unavailable with the reason while it is not ("no
-  // NIC with MAC …", "gateway … has not answered"). Call again on poll_fd() readiness or after
-  // `retry_after`. Invalid where the NIC must not be used (default route, unmanaged).
+  // and answers at once: the NIC when it is ready, NotFound while no NIC has that MAC, Unavailable
+  // with the reason while it is not ready ("gateway … has not answered"). Call again when a
+  // descriptor of poll_fds() is readable, or after a while. Invalid where the NIC must not be used
+  // (default route, unmanaged).
   Result<EniNic> bring_up(const EniPlan& eni);
   // Removes rule, table, neighbours; the NIC itself is left down. Success when already gone.
   Result<> tear_down(const std::string& eni_id);

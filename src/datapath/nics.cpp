@@ -35,7 +35,7 @@ Result<kernel::Link> find_nic(const Datapath::State& state, const EniPlan& plan,
     }
   }
   if (found == nullptr) {
-    return Error(Error::Kind::Unavailable,
+    return Error(Error::Kind::NotFound,
                  fmt::format("ENI {}: no NIC with MAC {} yet{}", plan.eni_id, plan.mac.to_string(),
                              stacked ? " (only links stacked on another)" : ""));
   }

@@ -247,7 +247,7 @@ TEST_CASE("a NIC that comes late is waited for without waiting, and taken when i
     return node.node.run([&] { return datapath->bring_up(node.eni("eni-1")); });
   };
   const auto missing = step();
-  REQUIRE(missing.is(Error::Kind::Unavailable));
+  REQUIRE(missing.is(Error::Kind::NotFound));
   CHECK(missing.error().message().find("no NIC with MAC 0e:00:00:00:02:01") != std::string::npos);
   node.node.run([&] { must(datapath->drain_events()); });
   node.attach_eni("eni-1");
@@ -256,7 +256,7 @@ TEST_CASE("a NIC that comes late is waited for without waiting, and taken when i
   // Gone again, and back under another index.
   shell(node.vpc, "ip link del e1");
   CHECK(wait_for_event(node, *datapath));
-  CHECK(step().is(Error::Kind::Unavailable));
+  CHECK(step().is(Error::Kind::NotFound));
   node.attach_eni("eni-1");
   auto nic = node.bring_up(*datapath, "eni-1");
   auto pod = node.add_pod(*datapath, 11, "eni-1");

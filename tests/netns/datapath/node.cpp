@@ -260,7 +260,7 @@ datapath::EniNic Node::bring_up(datapath::Datapath& datapath, const std::string&
     auto nic = node.run([&] { return datapath.bring_up(eni(id)); });
     if (nic.ok()) return *nic;
     last = nic.error().to_string();
-    if (!nic.is(Error::Kind::Unavailable)) break;
+    if (!nic.is(Error::Kind::Unavailable) && !nic.is(Error::Kind::NotFound)) break;
     std::vector<pollfd> waiting;
     for (const int fd : datapath.poll_fds()) waiting.push_back({fd, POLLIN, 0});
     ::poll(waiting.data(), waiting.size(), 50);
