@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which of the kernel's events mean that something of ours was changed by somebody else.
 #include <algorithm>
+#include <map>
 
 #include "datapath/names.h"
 #include "datapath/state.h"
@@ -129,10 +130,16 @@ Result<bool> Datapath::drain_events() {
   const auto judge_all = [&](kernel::Monitor& monitor, std::uint32_t own_port) -> Result<> {
     const auto batch = TRY(monitor.read());
     due = due || batch.lost;
+    // A pod's link tells of half a dozen states while it is made: the last one stands for them.
+    std::map<int, const kernel::Event*> latest;
     for (const auto& event : batch.events) {
-      const Judge judge{state, event.removed, event.by_port == own_port};
-      if (due || !std::visit(judge, event.what)) continue;
+      if (const auto* link = std::get_if<kernel::Link>(&event.what)) latest[link->ifindex] = &event;
+    }
+    for (const auto& event : batch.events) {
       const auto* link = std::get_if<kernel::Link>(&event.what);
+      if (due || (link != nullptr && latest[link->ifindex] != &event)) continue;
+      const Judge judge{state, event.removed, event.by_port == own_port};
+      if (!std::visit(judge, event.what)) continue;
       due = link == nullptr || still_wrong(state, *link);
     }
     return Ok{};
