@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which IPVLAN slave's frame is on its way through its ENI on this CPU (struct sender in bpf/abi.h).
- * Of its own, for the program that fills it is another object. */
+/* Which IPVLAN slave's frame is on its way through its ENI on this CPU (struct sender in
+ * bpf/abi.h). Of its own, for the program that fills it is another object. */
 #pragma once
 
 #include <linux/bpf.h>

@@ -41,10 +41,12 @@ static __always_inline bool transport_is_icmp(const struct packet *packet)
 							: packet->transport == IPPROTO_ICMPV6;
 }
 
-/* Moves packet->transport and packet->transport_offset behind the extension headers. `fragment`
- * tells where the packet belongs in its datagram. */
+/* Moves packet->transport and packet->transport_offset behind the extension headers. Two fragment
+ * headers are one too many. */
 static __always_inline bool transport_skip_extensions(struct __sk_buff *skb, struct packet *packet)
 {
+	bool seen = false;
+
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		struct fragment_v6 fragment;
 		struct extension extension;
@@ -60,10 +62,10 @@ static __always_inline bool transport_skip_extensions(struct __sk_buff *skb, str
 			packet->transport_offset += 8 + extension.length * 8;
 			break;
 		case IPPROTO_FRAGMENT:
-			if (packet->fragment || bpf_skb_load_bytes(skb, packet->transport_offset,
-								   &fragment, sizeof(fragment)))
+			if (seen || bpf_skb_load_bytes(skb, packet->transport_offset, &fragment,
+						       sizeof(fragment)))
 				return false;
-			packet->fragment = true;
+			seen = packet->fragment = true;
 			packet->fragment_id = fragment.id;
 			packet->fragment_offset = bpf_ntohs(fragment.offset) & FRAGMENT_V6_OFFSET;
 			packet->fragment_more = bpf_ntohs(fragment.offset) & FRAGMENT_V6_MORE;

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cstring>
+#include <memory>
+#include <utility>
 
 #include "kernel/link.h"
 
@@ -34,6 +36,13 @@ std::vector<Value> per_cpu(const bpf_map* map, std::uint32_t key) {
   return values;
 }
 
+void empty(bpf_map* map, std::size_t key_size) {
+  std::array<std::uint8_t, 64> key;
+  REQUIRE(key_size <= key.size());
+  while (bpf_map__get_next_key(map, nullptr, key.data(), key_size) == 0)
+    bpf_map__delete_elem(map, key.data(), key_size, 0);
+}
+
 // Both orders of a flow's ends: which is the low one is the programs' business.
 std::array<abi::flow_key, 2> flow_keys(const char* source, std::uint16_t source_port,
                                        const char* destination, std::uint16_t destination_port,
@@ -56,36 +65,35 @@ abi::ip_address key_of(std::string_view address) {
   return key;
 }
 
-World::World()
-    : programs_(datapath_bpf::open_and_load(), &datapath_bpf::destroy),
-      sender_(test_sender_bpf::open(), &test_sender_bpf::destroy),
-      ring_(nullptr, &ring_buffer__free) {
-  REQUIRE(programs_);
-  REQUIRE(sender_);
-  REQUIRE(bpf_map__reuse_fd(sender_->maps.sender, bpf_map__fd(programs_->maps.sender)) == 0);
-  REQUIRE(test_sender_bpf::load(sender_.get()) == 0);
-  ring_.reset(ring_buffer__new(bpf_map__fd(programs_->maps.events), hear, &heard_, nullptr));
-  REQUIRE(ring_);
+struct World::Loaded {
+  Loaded();
+  void make_devices();
+
+  Namespace node;
+  std::unique_ptr<datapath_bpf, decltype(&datapath_bpf::destroy)> programs;
+  std::unique_ptr<test_sender_bpf, decltype(&test_sender_bpf::destroy)> sender;
+  std::vector<abi::event> heard;
+  std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring;
+};
+
+World::Loaded::Loaded()
+    : programs(datapath_bpf::open(), &datapath_bpf::destroy),
+      sender(test_sender_bpf::open(), &test_sender_bpf::destroy),
+      ring(nullptr, &ring_buffer__free) {
+  REQUIRE(programs);
+  REQUIRE(sender);
+  // As many as a node may need take a second to make.
+  REQUIRE(bpf_map__set_max_entries(programs->maps.flows, 4096) == 0);
+  REQUIRE(datapath_bpf::load(programs.get()) == 0);
+  REQUIRE(bpf_map__reuse_fd(sender->maps.sender, bpf_map__fd(programs->maps.sender)) == 0);
+  REQUIRE(test_sender_bpf::load(sender.get()) == 0);
+  ring.reset(ring_buffer__new(bpf_map__fd(programs->maps.events), hear, &heard, nullptr));
+  REQUIRE(ring);
   make_devices();
-  abi::config config{};
-  config.flags = abi::CONFIG_SENDERS | abi::CONFIG_HOST_STACK_CIDRS;
-  config.events_per_second = 1000000;
-  config.stack_ifindex = kStack;
-  config.turn_mark = kTurnMark;
-  copy_mac(config.stack_mac, kMacStack);
-  set(config);
-  add_pods(kV4, true);
-  add_pods(kV6, false);
-  const std::uint8_t there = 1;
-  for (const auto& [network, length] : {std::pair("172.16.0.0", 96 + 12), {"2001:db8:5::", 48}}) {
-    const abi::prefix_key key{static_cast<std::uint32_t>(length), key_of(network)};
-    REQUIRE(bpf_map__update_elem(programs_->maps.host_stack, &key, sizeof(key), &there,
-                                 sizeof(there), BPF_ANY) == 0);
-  }
 }
 
-void World::make_devices() {
-  auto socket = node_.route_socket();
+void World::Loaded::make_devices() {
+  auto socket = node.route_socket();
   int other = 54100;
   const auto add = [&](Device ifindex, const char* mac) {
     ++other;
@@ -102,6 +110,38 @@ void World::make_devices() {
   add(kParent, kMacParent);
   add(kNic, kMacNic);
   add(kShaper, kMacHostEnd);
+}
+
+World::World()
+    : loaded_([]() -> Loaded& {
+        static Loaded loaded;
+        return loaded;
+      }()),
+      programs_(loaded_.programs.get()) {
+  empty(programs_->maps.flows, sizeof(abi::flow_key));
+  empty(programs_->maps.fragments, sizeof(abi::fragment_key));
+  events();
+  lost_ = events_lost();
+  const std::uint32_t zero = 0;
+  const std::vector<abi::event_budget> fresh(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  REQUIRE(bpf_map__update_elem(programs_->maps.events_budget, &zero, sizeof(zero), fresh.data(),
+                               fresh.size() * sizeof(fresh[0]), BPF_ANY) == 0);
+  counts_ = counts();
+  abi::config config{};
+  config.flags = abi::CONFIG_SENDERS | abi::CONFIG_HOST_STACK_CIDRS;
+  config.events_per_second = 1000000;
+  config.stack_ifindex = kStack;
+  config.turn_mark = kTurnMark;
+  copy_mac(config.stack_mac, kMacStack);
+  set(config);
+  add_pods(kV4, true);
+  add_pods(kV6, false);
+  const std::uint8_t there = 1;
+  for (const auto& [network, length] : {std::pair("172.16.0.0", 96 + 12), {"2001:db8:5::", 48}}) {
+    const abi::prefix_key key{static_cast<std::uint32_t>(length), key_of(network)};
+    REQUIRE(bpf_map__update_elem(programs_->maps.host_stack, &key, sizeof(key), &there,
+                                 sizeof(there), BPF_ANY) == 0);
+  }
 }
 
 void World::add_pods(const Addresses& family, bool v4) {
@@ -151,7 +191,7 @@ void World::add_pods(const Addresses& family, bool v4) {
 }
 
 Outcome World::run(bpf_program* program, Device at, const Bytes& frame, const __sk_buff& context) {
-  const auto before = counts();
+  const auto before = counts_;
   std::array<std::uint8_t, 4096> out{};
   auto in_context = context;
   in_context.ifindex = at;
@@ -168,7 +208,7 @@ Outcome World::run(bpf_program* program, Device at, const Bytes& frame, const __
   run.ctx_size_out = sizeof(out_context);
   run.repeat = 1;
   const int failed =
-      node_.run([&] { return bpf_prog_test_run_opts(bpf_program__fd(program), &run); });
+      loaded_.node.run([&] { return bpf_prog_test_run_opts(bpf_program__fd(program), &run); });
   CAPTURE(std::strerror(-failed));
   REQUIRE(failed == 0);
   Outcome outcome;
@@ -176,7 +216,7 @@ Outcome World::run(bpf_program* program, Device at, const Bytes& frame, const __
   outcome.mark = out_context.mark;
   outcome.priority = out_context.priority;
   outcome.frame.assign(out.begin(), out.begin() + run.data_size_out);
-  const auto after = counts();
+  const auto after = counts_ = counts();
   for (std::size_t i = 0; i < after.size(); ++i) {
     if (after[i].packets == before[i].packets) continue;
     CHECK_FALSE(outcome.reason.has_value());
@@ -190,10 +230,10 @@ Outcome World::run(bpf_program* program, Device at, const Bytes& frame, const __
 Outcome World::run_as(std::uint32_t netns, bpf_program* program, Device at, const Packet& frame) {
   const std::uint32_t zero = 0;
   const int under_test = bpf_program__fd(program);
-  REQUIRE(bpf_map__update_elem(sender_->maps.under_test, &zero, sizeof(zero), &under_test,
+  REQUIRE(bpf_map__update_elem(loaded_.sender->maps.under_test, &zero, sizeof(zero), &under_test,
                                sizeof(under_test), BPF_ANY) == 0);
-  sender_->bss->test_netns = netns;
-  return run(sender_->progs.note_sender, at, frame);
+  loaded_.sender->bss->test_netns = netns;
+  return run(loaded_.sender->progs.note_sender, at, frame);
 }
 
 World::Counts World::counts() const {
@@ -238,12 +278,6 @@ void World::set(const abi::config& config) {
                                BPF_ANY) == 0);
 }
 
-void World::forget_flows() {
-  abi::flow_key key;
-  while (bpf_map__get_next_key(programs_->maps.flows, nullptr, &key, sizeof(key)) == 0)
-    bpf_map__delete_elem(programs_->maps.flows, &key, sizeof(key), 0);
-}
-
 std::optional<abi::flow> World::flow(const char* source, std::uint16_t source_port,
                                      const char* destination, std::uint16_t destination_port,
                                      std::uint8_t protocol) const {
@@ -265,14 +299,14 @@ void World::set_flow(const char* source, std::uint16_t source_port, const char* 
 }
 
 std::vector<abi::event> World::events() {
-  ring_buffer__consume(ring_.get());
-  return std::exchange(heard_, {});
+  ring_buffer__consume(loaded_.ring.get());
+  return std::exchange(loaded_.heard, {});
 }
 
 std::uint64_t World::events_lost() const {
   std::uint64_t total = 0;
   for (const auto lost : per_cpu<std::uint64_t>(programs_->maps.events_lost, 0)) total += lost;
-  return total;
+  return total - lost_;
 }
 
 }  // namespace terway::test

@@ -5,7 +5,6 @@
 
 #include <linux/bpf.h>
 
-#include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -75,6 +74,7 @@ struct Outcome {
   Bytes frame;
 };
 
+// The programs are loaded once, which takes a while; each World begins without flows and events.
 class World {
  public:
   World();
@@ -92,7 +92,6 @@ class World {
   void set(std::string_view address, const abi::endpoint& endpoint);
   void set(const abi::config& config);
   abi::config config() const;
-  void forget_flows();
   // By whichever end is the low one; nullopt when it is not known.
   std::optional<abi::flow> flow(const char* source, std::uint16_t source_port,
                                 const char* destination, std::uint16_t destination_port,
@@ -102,20 +101,19 @@ class World {
   std::vector<abi::event> events();
   std::uint64_t events_lost() const;
 
-  datapath_bpf* programs() { return programs_.get(); }
+  datapath_bpf* programs() { return programs_; }
 
  private:
   using Counts = std::vector<abi::count>;
+  struct Loaded;
 
   Counts counts() const;
-  void make_devices();
   void add_pods(const Addresses& family, bool v4);
 
-  Namespace node_;
-  std::unique_ptr<datapath_bpf, decltype(&datapath_bpf::destroy)> programs_;
-  std::unique_ptr<test_sender_bpf, decltype(&test_sender_bpf::destroy)> sender_;
-  std::unique_ptr<ring_buffer, decltype(&ring_buffer__free)> ring_;
-  std::vector<abi::event> heard_;
+  Loaded& loaded_;
+  datapath_bpf* programs_;
+  Counts counts_;  // after the last run
+  std::uint64_t lost_ = 0;
 };
 
 abi::ip_address key_of(std::string_view address);
