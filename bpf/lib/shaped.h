@@ -46,6 +46,8 @@ static __always_inline int shaped_go_on(struct __sk_buff *skb)
 
 	if (!shaped_ends(skb, &p))
 		return passage_drop(skb, &p, DROP_MALFORMED, DIRECTION_EGRESS);
+	/* The pair took it for somebody else's: its MAC is the next device's. */
+	forward_is_ours(skb);
 	if (mark == MARK_SHAPED_INGRESS && p.destination)
 		return forward_into_pod(skb, p.destination, true, false);
 	if (mark == MARK_SHAPED_STACK && p.source) {

@@ -146,6 +146,7 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
   }
   for (const std::string& id : refused) state.nics.erase(id);
   if (authoritative) forget_numbers(state);
+  recall_shapers(state, links);
   TRY(apply(state, authoritative, drift));
   const auto links_now = TRY(kernel::list_links(state.route));
   TRY(shape_all(state, links_now, authoritative, drift));

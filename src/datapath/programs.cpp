@@ -7,6 +7,7 @@
 
 #include "datapath/migrate.h"
 #include "datapath/names.h"
+#include "datapath/shaper.h"
 #include "ebpf/bpffs.h"
 #include "kernel/address.h"
 
@@ -167,6 +168,7 @@ void say_veth_end(Datapath::State& state, const model::AttachmentKey& key, Wired
 PodEntry pod_entry(Datapath::State& state, const WiredPod& pod) {
   PodEntry entry;
   entry.end = *pod.end;
+  say_limits(pod, entry.end);
   for (const net::IpAddress& address : pod.plan.addresses) {
     if (state.enabled(address.family())) entry.addresses.push_back(address);
   }

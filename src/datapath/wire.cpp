@@ -247,8 +247,7 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
     Drift drift;
     TRY(apply(state, false, drift));
   }
-  Drift shaped;
-  if (pod.bandwidth != model::Bandwidth{}) TRY(shape(state, wired, shaped));
+  TRY(shape_new(state, wired));
   auto inner = TRY(enter(pod, netns));
   TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
   TRY(kernel::get_link(state.route, ifindex));

@@ -16,7 +16,10 @@ namespace terway::kernel {
 
 namespace {
 
-constexpr std::uint32_t kInfo = TC_H_MAKE(std::uint32_t{kDetourPriority} << 16U, 0U);
+std::uint32_t priority_of(Hook hook) {
+  return std::uint32_t{hook == Hook::Ingress ? kIngressDetourPriority : kEgressDetourPriority}
+         << 16U;
+}
 
 tcmsg at(int ifindex, Hook hook, std::uint32_t handle) {
   tcmsg header{};
@@ -25,13 +28,13 @@ tcmsg at(int ifindex, Hook hook, std::uint32_t handle) {
   header.tcm_handle = handle;
   header.tcm_parent =
       TC_H_MAKE(TC_H_CLSACT, hook == Hook::Ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
-  header.tcm_info = kInfo | htons(ETH_P_ALL);
+  header.tcm_info = priority_of(hook) | htons(ETH_P_ALL);
   return header;
 }
 
-std::optional<Detour> parse(const MessageView& view) {
+std::optional<Detour> parse(const MessageView& view, Hook hook) {
   const auto header = view.fixed<tcmsg>();
-  if (!header || TC_H_MAJ(header->tcm_info) != kInfo) return std::nullopt;
+  if (!header || TC_H_MAJ(header->tcm_info) != priority_of(hook)) return std::nullopt;
   const Attributes attributes(view.rest<tcmsg>());
   if (attributes.text(TCA_KIND) != "u32") return std::nullopt;
   const Attributes action = attributes.nest(TCA_OPTIONS).nest(TCA_U32_ACT).nest(1);
@@ -53,7 +56,7 @@ Result<std::optional<Detour>> find_detour(Socket& socket, int ifindex, Hook hook
   message.header(header);
   std::optional<Detour> found;
   TRY(socket.dump(std::move(message))).for_each([&](const MessageView& view) {
-    if (const auto detour = parse(view)) found = detour;
+    if (const auto detour = parse(view, hook)) found = detour;
   });
   return found;
 }

@@ -14,7 +14,10 @@
 
 namespace terway::kernel {
 
-inline constexpr std::uint16_t kDetourPriority = 2;
+// Each hook has a priority of its own: asked for the filters of one, u32 tells those of all hooks of
+// the link that have the same (u32_walk() goes through what clsact's two blocks share).
+inline constexpr std::uint16_t kIngressDetourPriority = 2;
+inline constexpr std::uint16_t kEgressDetourPriority = 3;
 
 struct Detour {
   int through = 0;           // ifindex; 0 when that link is gone: then what passes is dropped
