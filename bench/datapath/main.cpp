@@ -14,6 +14,7 @@
 
 #include "answer.h"
 #include "path.h"
+#include "scratch.h"
 
 namespace terway::bench {
 
@@ -21,7 +22,7 @@ namespace {
 
 struct Options {
   bool json = false;
-  unsigned rounds = 9;
+  unsigned rounds = 15;  // a quiet moment for each path, in about six minutes
   std::vector<std::string> paths = path_names();
 };
 
@@ -139,7 +140,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace terway::bench;
   const Options options = parse(argc, argv);
-  const auto answer = run(options);
+  const auto ready = make_scratch();
+  const auto answer = ready.ok() ? run(options) : ready.error();
   if (!answer.ok()) {
     fmt::print(stderr, "bench_datapath: {}\n", answer.error().to_string());
     return 1;

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <fstream>
@@ -33,6 +34,8 @@ Result<Namespace> Namespace::make() {
   }).join();
   return Namespace(TRY(std::move(made)));
 }
+
+std::string Namespace::path() const { return fmt::format("/proc/{}/fd/{}", ::getpid(), fd()); }
 
 Result<kernel::Socket> Namespace::route_socket() const {
   return kernel::Socket::open_in(fd(), kernel::Protocol::Route);

@@ -21,6 +21,8 @@ class Namespace {
   static Result<Namespace> make();
   int fd() const { return fd_.get(); }
   const UniqueFd& descriptor() const { return fd_; }
+  // As long as this process has it open.
+  std::string path() const;
   // While the guard lives, the calling thread is inside.
   Result<kernel::InsideNetns> enter() const { return kernel::InsideNetns::enter(fd()); }
   Result<kernel::Socket> route_socket() const;

@@ -16,8 +16,13 @@ using Make = std::function<Result<Path>(const std::string& name)>;
 
 const std::vector<std::pair<std::string, Make>>& makers() {
   static const std::vector<std::pair<std::string, Make>> kMakers = {
-      {"veth-stack", [](const std::string& name) { return make_terway(name, kFew); }},
-      {"veth-stack-250", [](const std::string& name) { return make_terway(name, kMany); }},
+      {"veth", [](const std::string& name) { return make_terway(name, kFew, Wiring::FastPath); }},
+      {"veth-250",
+       [](const std::string& name) { return make_terway(name, kMany, Wiring::FastPath); }},
+      {"veth-stack",
+       [](const std::string& name) { return make_terway(name, kFew, Wiring::Stack); }},
+      {"veth-stack-250",
+       [](const std::string& name) { return make_terway(name, kMany, Wiring::Stack); }},
       {"same-node", [](const std::string& name) { return make_same_node(name, kFew); }},
       {"upstream", [](const std::string& name) { return make_upstream(name, kFew); }},
       {"upstream-250", [](const std::string& name) { return make_upstream(name, kMany); }},

@@ -26,9 +26,14 @@ struct Path {
 // Node to node over their ENIs, which have addresses: the denominator.
 Result<Path> make_host();
 
-// `pods` of ours on each node, wired by datapath::Datapath; traffic goes between the middle ones.
-Result<Path> make_terway(const std::string& name, unsigned pods);
-// Between two of `pods` on one node.
+// How pods are wired by datapath::Datapath.
+enum class Wiring : std::uint8_t {
+  FastPath,  // a veth, carried by programs
+  Stack,     // a veth, carried by the IP stack
+};
+// So many pods on each node; traffic goes between the middle ones.
+Result<Path> make_terway(const std::string& name, unsigned pods, Wiring wiring);
+// Between two of `pods` on one node, by the fast path.
 Result<Path> make_same_node(const std::string& name, unsigned pods);
 
 // Plain policy routing as upstream lays it out: two rules a pod.

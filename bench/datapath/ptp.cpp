@@ -1,47 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CNI project's reference: one veth a pod, routed, no policy.
 #include <fmt/core.h>
-#include <unistd.h>
-
-#include <filesystem>
 
 #include "bench/cni/calls.h"
 #include "kernel/address.h"
 #include "kernel/link.h"
 #include "kernel/route.h"
 #include "path.h"
+#include "scratch.h"
 
 namespace terway::bench {
 
 namespace {
 
-// host-local's records of what it gave out; removed also when the bench fails.
-class Records {
- public:
-  explicit Records(unsigned node)
-      : path_(std::filesystem::temp_directory_path() /
-              fmt::format("bench-datapath-{}-{}", ::getpid(), node)) {}
-  Records(const Records&) = delete;
-  Records& operator=(const Records&) = delete;
-  ~Records() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-Result<> add(const Node& node, const Namespace& pod, unsigned n, const Records& records) {
+Result<> add(const Node& node, const Namespace& pod, unsigned n) {
   const std::string config = fmt::format(
       R"({{"cniVersion":"1.0.0","name":"bench","type":"ptp","ipam":{{"type":"host-local",)"
       R"("subnet":"{}","dataDir":"{}","routes":[{{"dst":"0.0.0.0/0"}}]}}}})",
-      node.pods().to_string(), records.path());
-  const std::string netns = fmt::format("/proc/{}/fd/{}", ::getpid(), pod.fd());
+      node.pods().to_string(), (scratch() / fmt::format("host-local-{}", node.number)).string());
   const auto inside = TRY(node.ns.enter());
   const Outcome outcome =
-      make(call_of("/usr/lib/cni/ptp", "ADD", config, netns, fmt::format("bench{}", n)));
+      make(call_of("/usr/lib/cni/ptp", "ADD", config, pod.path(), fmt::format("bench{}", n)));
   if (outcome.failed) return Error(Error::Kind::Internal, "ptp ADD: " + outcome.output);
   return Ok{};
 }
@@ -71,10 +50,9 @@ Result<Path> make_ptp(const std::string& name, unsigned pods) {
   for (unsigned i = 0; i < node.size(); ++i) {
     TRY(address_eni(node[i]));
     TRY(route_to_other(node[i], node[1 - i].pods()));
-    const Records records(node[i].number);
     for (unsigned n = 1; n <= pods; ++n) {
       path.pods.push_back(TRY(Namespace::make()));
-      TRY(add(node[i], path.pods.back(), n, records));
+      TRY(add(node[i], path.pods.back(), n));
     }
   }
   path.ends = {path.pods[0].fd(), path.pods[pods].fd(), TRY(address_in(path.pods[pods]))};
