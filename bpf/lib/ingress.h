@@ -37,7 +37,9 @@ static __always_inline enum drop_reason ingress_judge(struct __sk_buff *skb, str
 	if (address_is_multicast(&p->packet.destination))
 		return DROP_MULTICAST;
 	if (!p->destination) {
-		p->to_host = destination && destination->kind == ENDPOINT_HOST;
+		/* A Service's address, by whatever NIC it is asked, is the stack's to translate. */
+		p->to_host = destination ? destination->kind == ENDPOINT_HOST
+					 : !from_stack && flow_to_host_stack(&p->packet);
 		p->on_link = p->to_host;
 		return p->to_host ? DROP_NONE : DROP_UNKNOWN_POD;
 	}

@@ -37,7 +37,9 @@ std::optional<Filter> parse_filter(const MessageView& message) {
     return std::nullopt;
   }
   const auto header = message.fixed<tcmsg>();
-  if (!header || header->tcm_handle == 0) return std::nullopt;
+  if (!header) return std::nullopt;
+  const bool is_head = header->tcm_handle == 0 && message.header.nlmsg_type == RTM_NEWTFILTER;
+  if (is_head) return std::nullopt;
   Filter filter;
   filter.ifindex = header->tcm_ifindex;
   if (header->tcm_parent == parent_of(Hook::Egress)) {

@@ -36,10 +36,12 @@ struct Filter {
   bool ours() const {
     return kind == "bpf" && priority == kFilterPriority && handle == kFilterHandle;
   }
+  bool may_have_been_ours() const { return priority == kFilterPriority && handle == 0; }
   bool operator==(const Filter&) const = default;
 };
 
-// nullopt when the message is no filter at a hook (the heads of priorities have no handle).
+// nullopt when the message is no filter at a hook (the heads of priorities have no handle). When
+// all filters of a priority are removed together, the kernel tells it once, with handle 0.
 std::optional<Filter> parse_filter(const MessageView& message);
 
 // Anybody's. Empty where the link has no clsact; NotFound where there is no such link.
