@@ -71,10 +71,11 @@ struct endpoint {
 	__u32 ifindex;
 	/* The way out. 0 while there is none: then what would leave is dropped (NO_WAY_OUT). */
 	__u32 eni_ifindex;
-	__u8 mac[6];	     /* of the pod's interface: the only source it may use */
-	__u8 eni_mac[6];     /* the ready Ethernet header: source … */
-	__u8 gateway_mac[6]; /* … and destination, of this address's family */
-	__u16 mtu;	     /* of the pod's interface */
+	__u8 mac[6]; /* of the pod's interface: the only source it may use */
+	__u16 mtu;   /* of the pod's interface */
+	/* The ready Ethernet header, as in the frame, of this address's family. */
+	__u8 gateway_mac[6];
+	__u8 eni_mac[6];
 	__u32 netns; /* inode number of the pod's namespace: who really sent it, in IPVLAN mode */
 	__u32 shaper_egress; /* ifindex; 0: none */
 	__u32 shaper_ingress;

@@ -88,9 +88,8 @@ static __always_inline int egress_go(struct __sk_buff *skb, struct passage *p, e
 		return passage_drop(skb, p, DROP_NO_WAY_OUT, DIRECTION_EGRESS);
 	verdict_count(skb, DROP_NONE, DIRECTION_EGRESS);
 	forward_is_ours(skb);
-	if (!(way == WAY_POD
-		      ? forward_write(skb, &p->packet, to->mac, p->packet.mac_source)
-		      : forward_write(skb, &p->packet, source->gateway_mac, source->eni_mac)))
+	if (!(way == WAY_POD ? forward_write(skb, &p->packet, to->mac, false)
+			     : forward_write(skb, &p->packet, source->gateway_mac, true)))
 		return passage_drop(skb, p, DROP_REDIRECT, DIRECTION_EGRESS);
 	if (source->flags & ENDPOINT_SHAPED_EGRESS) {
 		skb->mark = MARK_SHAPED_EGRESS;

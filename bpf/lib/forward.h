@@ -49,58 +49,43 @@ static __always_inline void forward_is_ours(struct __sk_buff *skb)
 		bpf_skb_change_type(skb, PACKET_HOST);
 }
 
-/* Ethernet header, TTL and the header's checksum of IPv4 in one write: a write is a call of the
- * kernel. Changing both leaves the sum over the header as it was, so a checksum that a NIC took
- * over the whole packet stays right. */
-static __always_inline bool forward_write_v4(struct __sk_buff *skb, __u32 *macs)
+/* One hop less. What a NIC summed over the whole packet stays right: in IPv4 the header's checksum
+ * makes up for it, in IPv6 the sum is changed with it. */
+static __always_inline void forward_hop(struct __sk_buff *skb, void *ip, bool v4)
 {
-	void *data = (void *)(long)skb->data;
-	const struct iphdr *ip = data + ETH_HLEN;
-	struct {
-		__u16 room; /* so that what follows the Ethernet header is aligned */
-		__be16 macs[ETH_ALEN];
-		__be16 ethertype;
-		__u32 word[3];
-	} head;
+	struct iphdr *ip4 = ip;
+	struct ipv6hdr *ip6 = ip;
 	__u32 check;
 
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
-		return false;
-	packet_copy_words(head.word, ip, 3);
-	__builtin_memcpy(head.macs, macs, sizeof(head.macs));
-	head.ethertype = bpf_htons(ETH_P_IP);
-	((__u8 *)head.word)[8]--;
+	if (!v4) {
+		ip6->hop_limit--;
+		bpf_csum_update(skb, bpf_htons(0xfffe)); /* -1 in the lower byte of a word */
+		return;
+	}
 	/* RFC 1141: the TTL is the upper byte of its word. */
-	check = ip->check + bpf_htons(0x0100);
-	((__u16 *)head.word)[5] = check + (check >= 0xffff);
-	return !bpf_skb_store_bytes(skb, 0, head.macs, ETH_HLEN + sizeof(head.word), 0);
+	check = ip4->check + bpf_htons(0x0100);
+	ip4->check = check + (check >= 0xffff);
+	ip4->ttl--;
 }
 
-static __always_inline bool forward_write_v6(struct __sk_buff *skb, __u32 *macs)
+/* As a router does: one hop less, and the MACs of the next link. Written in place: a helper's write
+ * takes longer than the lookup of an endpoint. `macs`: both of them, or the destination alone. */
+static __always_inline bool forward_write(struct __sk_buff *skb, const struct packet *packet,
+					  const __u8 *macs, bool both)
 {
 	void *data = (void *)(long)skb->data;
-	const struct ipv6hdr *ip = data + ETH_HLEN;
-	__u8 last[2];
+	__u32 *word = data;
+	__u16 *half = data;
 
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+	if (data + ETH_HLEN + sizeof(struct iphdr) > (void *)(long)skb->data_end)
 		return false;
-	last[0] = ip->nexthdr;
-	last[1] = ip->hop_limit - 1;
-	return !bpf_skb_store_bytes(skb, 0, macs, 2 * ETH_ALEN, 0) &&
-	       !bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, nexthdr), last,
-				    sizeof(last), BPF_F_RECOMPUTE_CSUM);
-}
-
-/* As a router does: one hop less, and the MACs of the next link. */
-static __always_inline bool forward_write(struct __sk_buff *skb, const struct packet *packet,
-					  const __u8 *destination, const __u8 *source)
-{
-	__u32 macs[3];
-
-	__builtin_memcpy(macs, destination, ETH_ALEN);
-	__builtin_memcpy((__u8 *)macs + ETH_ALEN, source, ETH_ALEN);
-	return packet->ethertype == bpf_htons(ETH_P_IP) ? forward_write_v4(skb, macs)
-							: forward_write_v6(skb, macs);
+	word[0] = *(const __u32 *)macs;
+	if (both)
+		packet_copy_words(word + 1, macs + 4, 2);
+	else
+		half[2] = *(const __u16 *)(macs + 4);
+	forward_hop(skb, data + ETH_HLEN, packet->ethertype == bpf_htons(ETH_P_IP));
+	return true;
 }
 
 /* Behind the ENI's IPVLAN port: in at its ingress again, where its receiver finds the slave. */

@@ -64,7 +64,7 @@ static __always_inline int ingress_to_veth(struct __sk_buff *skb)
 	if (p.flow & FLOW_BY_STACK || p.packet.hops <= 1 ||
 	    !forward_fits(skb, &p.packet, p.destination))
 		return TC_ACT_OK;
-	if (!forward_write(skb, &p.packet, p.destination->mac, p.packet.mac_source))
+	if (!forward_write(skb, &p.packet, p.destination->mac, false))
 		return passage_drop(skb, &p, DROP_REDIRECT, DIRECTION_INGRESS);
 	return forward_into_pod(skb, p.destination, true, false);
 }
