@@ -158,6 +158,7 @@ class Daemon final : public Wiring, public Cloud {
 
   // --- Wiring
   void restore(datapath::Desired desired, std::map<std::string, std::string> keys) override {
+    restored = desired.pods;
     for (const auto& eni : desired.enis) {
       if (keys.contains(eni.eni_id)) bring_up(keys[eni.eni_id], eni);
     }
@@ -247,6 +248,7 @@ class Daemon final : public Wiring, public Cloud {
   }
 
   bool synced = false;
+  std::vector<datapath::PodPlan> restored;
   std::vector<std::string> groups_;
 
  private:
@@ -457,6 +459,56 @@ TEST_CASE("after a restart a pod is served from the journal before the cloud has
     CHECK_FALSE(daemon.synced);
   }
   check_agreement(outside);
+}
+
+TEST_CASE("other limits are in the journal, then in the kernel, then answered, and outlive a restart") {
+  Outside outside;
+  const auto ask = [](Daemon& daemon, const std::string& pod, std::optional<std::uint64_t> egress,
+                      std::optional<std::uint64_t> ingress) {
+    const auto reply = std::make_shared<Channel<Result<std::string>>>();
+    daemon.tell(BandwidthCall{pod, "", egress, ingress, reply});
+    daemon.work();
+    auto answer = reply->try_receive();
+    REQUIRE(answer);
+    return std::move(*answer);
+  };
+  {
+    Daemon daemon(outside);
+    daemon.identify();
+    (void)daemon.add("c1");
+    daemon.work();
+    const auto answer = ask(daemon, "default/pod-c1", 10'000'000, std::nullopt);
+    REQUIRE(answer.ok());
+    CHECK(answer->find("\"egress\":\"10M\"") != std::string::npos);
+    CHECK(answer->find("\"ingress\":\"none\"") != std::string::npos);
+    CHECK(outside.wired.at({"c1", "eth0"}).bandwidth == model::Bandwidth{10'000'000, 0});
+    CHECK(ask(daemon, "c1", std::nullopt, 2'000'000).ok());
+    CHECK(ask(daemon, "default/nobody", 1'000'000, std::nullopt).is(Error::Kind::NotFound));
+  }
+  Daemon daemon(outside);
+  REQUIRE(daemon.restored.size() == 1);
+  CHECK(daemon.restored[0].bandwidth == model::Bandwidth{10'000'000, 2'000'000});
+}
+
+TEST_CASE("a limit that is no rate is told, and the pod refused or unlimited as configured") {
+  for (const bool refuse : {true, false}) {
+    CAPTURE(refuse);
+    Outside outside;
+    Daemon daemon(outside, refuse ? "{}" : R"({"invalid_bandwidth": "unlimited"})");
+    daemon.identify();
+    AddCall call;
+    call.reply = std::make_shared<Channel<Answer>>();
+    call.request.key = {"c1", "eth0"};
+    call.request.pod = {"default", "pod-c1", "uid", ""};
+    call.request.received = outside.clock.now();
+    call.request.bandwidth_problems = {"egressRate: 5 is not allowed"};
+    const ReplyTo reply = call.reply;
+    daemon.tell(std::move(call));
+    daemon.work();
+    std::optional<Answer> keep;
+    CHECK((added(reply, keep) != nullptr) == !refuse);
+    CHECK(outside.wired.contains({"c1", "eth0"}) == !refuse);
+  }
 }
 
 TEST_CASE("a caller that hangs up while it waits leaves nothing behind") {
