@@ -82,6 +82,7 @@ Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
   const std::uint32_t mask = settings.mark_mask != 0 ? settings.mark_mask : kDefaultMarkMask;
   NodeLayout node{settings.pods_table != 0 ? settings.pods_table : kPodsTable,
                   TRY(MarkBits::make(mask)), settings.ipv4, settings.ipv6};
+  node.pods_reach_metadata = settings.pods_reach_metadata;
   // Events first: what changes while we look is seen afterwards.
   auto monitor = TRY(kernel::Monitor::open(
       {.links = true, .addresses = true, .routes = true, .rules = true, .neighbours = true,

@@ -22,6 +22,7 @@ struct NodeLayout {
   MarkBits marks;
   bool ipv4 = true;
   bool ipv6 = false;
+  bool pods_reach_metadata = true;
 };
 
 // A NIC that packets may leave by: an ENI, or the primary one (for what came in on it).

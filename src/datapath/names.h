@@ -31,6 +31,8 @@ inline constexpr std::uint32_t kShaperGroup = 0x5402;
 inline constexpr std::string_view kGatewayV4 = "169.254.1.1";
 inline constexpr std::string_view kGatewayV6 = "fe80::1";
 net::IpAddress pod_gateway(net::Family family);
+// The metadata service of an instance.
+inline constexpr std::string_view kMetadata = "100.100.100.200";
 
 // Upstream's name of the same pod's host end: SHA-1 over "<namespace>.<pod>", with the interface's
 // name behind it unless that is eth0.

@@ -70,8 +70,17 @@ Chain prerouting(const NodeLayout& node) {
   return chain;
 }
 
+Rule no_metadata() {
+  const net::IpAddress address = *net::IpAddress::parse(kMetadata);
+  return {"pods may not reach the metadata service",
+          {LoadMeta{NFT_META_NFPROTO}, Compare{true, {NFPROTO_IPV4}}, LoadNetworkHeader{16, 4},
+           Compare{true, {address.wire(), address.wire() + address.wire_size()}},
+           GiveVerdict{Verdict::Drop, {}}}};
+}
+
 Chain from_pod(const NodeLayout& node) {
   Chain chain{"from_pod", {}, {}};
+  if (!node.pods_reach_metadata) chain.rules.push_back(no_metadata());
   chain.rules.push_back(set_mark(node, node.marks.nowhere(), "unless a NIC is known"));
   chain.rules.push_back(by_source(kPodsMapV4, NFPROTO_IPV4, 12, 4));
   chain.rules.push_back(by_source(kPodsMapV6, NFPROTO_IPV6, 8, 16));
