@@ -15,9 +15,6 @@ namespace terway::datapath {
 
 namespace {
 
-// The metadata service of an instance.
-constexpr std::string_view kMetadata = "100.100.100.200";
-
 std::optional<WayOut> way_out_of(const Nic& nic) {
   if (nic.link.ifindex == 0) return std::nullopt;
   WayOut way{nic.link.ifindex, nic.link.mac, {}, {}};
