@@ -59,11 +59,12 @@ static __always_inline int ingress_to_veth(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (p.destination->mode != MODE_VETH)
 		return passage_drop(skb, &p, DROP_UNKNOWN_POD, DIRECTION_INGRESS);
-	verdict_count(skb, DROP_NONE, DIRECTION_INGRESS);
 	forward_is_ours(skb);
+	/* It is counted where the stack sends it to the pod. */
 	if (p.flow & FLOW_BY_STACK || p.packet.hops <= 1 ||
 	    !forward_fits(skb, &p.packet, p.destination))
 		return TC_ACT_OK;
+	verdict_count(skb, DROP_NONE, DIRECTION_INGRESS);
 	if (!forward_write(skb, &p.packet, p.destination->mac, false))
 		return passage_drop(skb, &p, DROP_REDIRECT, DIRECTION_INGRESS);
 	return forward_into_pod(skb, p.destination, true, false);

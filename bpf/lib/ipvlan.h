@@ -20,6 +20,7 @@ static __always_inline __u32 ipvlan_sender(struct __sk_buff *skb)
 	return by && by->skb == (__u64)(unsigned long)skb ? by->netns : 0;
 }
 
+/* What comes in is counted where the stack sends it to the pod. */
 static __always_inline int ipvlan_to_stack(struct __sk_buff *skb, const struct passage *p,
 					   enum direction direction)
 {
@@ -27,7 +28,8 @@ static __always_inline int ipvlan_to_stack(struct __sk_buff *skb, const struct p
 
 	if (!forward_to_stack_device(skb, &ifindex))
 		return passage_drop(skb, p, DROP_NO_WAY_OUT, direction);
-	verdict_count(skb, DROP_NONE, direction);
+	if (direction == DIRECTION_EGRESS)
+		verdict_count(skb, DROP_NONE, direction);
 	return bpf_redirect(ifindex, BPF_F_INGRESS);
 }
 
@@ -85,6 +87,10 @@ static __always_inline int ipvlan_from_host(struct __sk_buff *skb)
 	struct passage p = {};
 	enum drop_reason reason;
 
+	/* ipvlan sends pods' multicast and broadcast from a queue of its own, where nobody knows
+	 * any more who it was, but has their type set; what the host sends has none yet. */
+	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST)
+		return passage_drop(skb, &p, DROP_MULTICAST, DIRECTION_EGRESS);
 	if (!packet_parse_ethernet(&cursor, &p.packet) ||
 	    passage_parse_ip(&p.packet, &cursor) != DROP_NONE)
 		return TC_ACT_OK;
