@@ -62,6 +62,14 @@ std::vector<std::string> failed_requests(Cluster& cluster, const std::string& ac
   return ids;
 }
 
+std::uint64_t frames_of(Cluster& cluster, const std::string& counter) {
+  std::uint64_t frames = 0;
+  for (const json& nic : get(cluster, "/counters")) {
+    frames += nic.value(counter, std::uint64_t{0});
+  }
+  return frames;
+}
+
 std::vector<lab::EniOfNode> enis_of(Cluster& cluster, const std::string& node) {
   auto enis = cluster.lab().enis();
   REQUIRE_MESSAGE(enis.ok(), enis.error().message());

@@ -38,6 +38,9 @@ CallCount calls_of(Cluster& cluster, const std::string& action);
 // The RequestIds of all calls of this action that failed.
 std::vector<std::string> failed_requests(Cluster& cluster, const std::string& action);
 
+// Frames that the fabric has counted by this name ("too_big"), of all NICs.
+std::uint64_t frames_of(Cluster& cluster, const std::string& counter);
+
 // The node's secondary ENIs as the cloud has them.
 std::vector<lab::EniOfNode> enis_of(Cluster& cluster, const std::string& node = "node-1");
 // How often the daemon has said this kind of notice.

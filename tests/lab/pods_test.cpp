@@ -5,7 +5,8 @@
 
 #include <set>
 
-#include "cluster.h"
+#include "fault.h"
+#include "traffic.h"
 
 using namespace terway;
 using namespace terway::test;
@@ -25,6 +26,30 @@ TEST_CASE("dual stack: both families reach, without waiting for duplicate addres
   shape.pods = 2;
   shape.ip_stack = "dual";
   Cluster cluster(shape);
+  cluster.check_matrix();
+  cluster.check_audit();
+}
+
+TEST_CASE("a path narrower than the NICs carries a large transfer, for both families") {
+  Shape shape;
+  shape.nodes = 2;
+  shape.pods = 1;
+  shape.ip_stack = "dual";
+  shape.cloud = R"({"path_mtu": 1400})";
+  Cluster cluster(shape);
+  const auto from = cluster.lab().endpoint("node-1-pod-1");
+  const auto to = cluster.lab().endpoint("node-2-pod-1");
+  REQUIRE(from.ok());
+  REQUIRE(to.ok());
+  CHECK(to->addresses.size() == 2);
+  constexpr std::size_t kBytes = 1'000'000;
+  for (const net::IpAddress& address : to->addresses) {
+    CAPTURE(address.to_string());
+    const auto before = frames_of(cluster, "too_big");
+    CHECK(transfer(*from, *to, address, kBytes) == kBytes);
+    // Not because its packets were small from the beginning.
+    CHECK(frames_of(cluster, "too_big") > before);
+  }
   cluster.check_matrix();
   cluster.check_audit();
 }
