@@ -74,6 +74,12 @@ std::string Answer::json() const {
   all["churn"] = {{"add_ms", percentiles(churn.at("add"))},
                   {"del_ms", percentiles(churn.at("del"))},
                   {"add_per_s", std::round(churn.at("add").per_second())}};
+  const Figures& healed = heal.at("all");
+  all["heal_ms"] = {{"p50", rounded(healed.p50, 1)}, {"max", rounded(healed.most, 1)}};
+  for (const char* what : {"rules", "routes", "nft"}) {
+    all["heal_ms"][what] = {{"p50", rounded(heal.at(what).p50, 1)},
+                            {"max", rounded(heal.at(what).most, 1)}};
+  }
   all["samples"] = add.count;
   all["pods_on_node"] = kResident;
   return all.dump(2);
@@ -94,6 +100,13 @@ std::string Answer::table() const {
   out += line("floor: the plugin, a daemon that does nothing", floor.at("round_trip"));
   out += line("ptp + host-local, ADD", floor.at("ptp_add"));
   out += line("ptp + host-local, DEL", floor.at("ptp_del"));
+  out += fmt::format("\n{:<46}{:>9}{:>9}{:>9}\n", "milliseconds without an answer", "p50", "p99",
+                     "most");
+  for (const char* what : {"rules", "routes", "nft"}) {
+    const Figures& figures = heal.at(what);
+    out += fmt::format("{:<46}{:>9.1f}{:>9.1f}{:>9.1f}\n", fmt::format("{} flushed", what),
+                       figures.p50, figures.p99, figures.most);
+  }
   out += fmt::format("\nfloor of an ADD: {:.3f} ms, ours {:.2f} times that\n", floor_ms(),
                      one_by_one.at("add").p50 / floor_ms());
   out += fmt::format("burst on a fresh node: {:.3f} s, the bound is {:.3f} s, ratio {:.3f}\n", took,

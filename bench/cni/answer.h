@@ -16,6 +16,7 @@ struct Answer {
   Series callers;
   Series churn;
   Series floor;
+  Series heal;
   Series burst;
   Bound bound;
   CloudSettings cloud;

@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kLab = "bench-cni";
-constexpr const char* kNode = "node-1";
 constexpr const char* kSelf = "/proc/self/exe";
 constexpr Duration kPhaseTimeout = std::chrono::minutes(3);
 constexpr Duration kFillTimeout = std::chrono::minutes(1);
@@ -31,12 +30,13 @@ std::string topology(BenchNode::Pool pool) {
       "vswitches:\n"
       "  - {{name: nodes, cidr: 192.168.0.0/19}}\n"
       "  - {{name: pods, cidr: 192.168.32.0/19}}\n"
+      "outside: [{{vswitch: nodes}}]\n"
       "nodes:\n"
       "  - {{name: {}, instance_type: ecs.g7.32xlarge, vswitch: nodes, pod_vswitches: [pods], "
       "pods: "
       "0}}\n"
       "{}{}",
-      kNode, full ? "cloud: {attach_delay_ms: 50, nic_delay_ms: 20}\n" : "",
+      BenchNode::kName, full ? "cloud: {attach_delay_ms: 50, nic_delay_ms: 20}\n" : "",
       full ? fmt::format("eni_conf: {{min_pool_size: {}, max_pool_size: {}, cool_down: 200ms}}\n",
                          all, all)
            : "");
@@ -69,7 +69,8 @@ BenchNode::~BenchNode() {
 }
 
 Result<lab::Node> BenchNode::node() const {
-  return lab::Node::open({kLab, kNode, lab_->paths().run(), lab_->paths().disk(kNode)});
+  return lab::Node::open(
+      {kLab, BenchNode::kName, lab_->paths().run(), lab_->paths().disk(BenchNode::kName)});
 }
 
 Result<> BenchNode::wait_until_full() const {
@@ -97,7 +98,7 @@ Result<Series> BenchNode::run(const std::string& phase) const {
   const auto self = std::filesystem::read_symlink(kSelf, failed);
   if (failed) return Error::from_errno(failed.value(), kSelf);
   const auto done =
-      TRY(lab_->run_on_node(kNode, {self.native(), "phase", phase}, {}, kPhaseTimeout));
+      TRY(lab_->run_on_node(BenchNode::kName, {self.native(), "phase", phase}, {}, kPhaseTimeout));
   if (done.exit_code != 0) {
     return Error(Error::Kind::Internal, fmt::format("{}: {}", phase, trimmed(done.err)));
   }
@@ -125,7 +126,8 @@ Result<std::map<std::string, unsigned>> BenchNode::cloud_calls() const {
 }
 
 Result<double> BenchNode::rss_mb() const {
-  const std::string record = TRY(read_file(lab_->paths().run() / fmt::format("{}.terwayd", kNode)));
+  const std::string record =
+      TRY(read_file(lab_->paths().run() / fmt::format("{}.terwayd", BenchNode::kName)));
   const std::string pid = record.substr(0, record.find(' '));
   const std::string status = TRY(read_file(fmt::format("/proc/{}/status", pid)));
   const std::size_t at = status.find("VmRSS:");

@@ -22,6 +22,7 @@ struct CloudSettings {
 
 class BenchNode {
  public:
+  static constexpr const char* kName = "node-1";
   // An instance type with 14 ENIs of 30 addresses for pods.
   static constexpr std::size_t kEnis = 14;
   static constexpr std::size_t kAddressesPerEni = 30;
@@ -34,6 +35,7 @@ class BenchNode {
   BenchNode& operator=(BenchNode&&) = delete;
   ~BenchNode();
 
+  lab::Lab& lab() { return *lab_; }
   // In the node, in a process of its own.
   Result<Series> run(const std::string& phase) const;
   Result<CloudSettings> cloud_settings() const;
