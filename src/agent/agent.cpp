@@ -15,6 +15,7 @@
 #include "agent/calls.h"
 #include "agent/cli_server.h"
 #include "agent/cloud_threads.h"
+#include "agent/datapath_report.h"
 #include "agent/datapath_thread.h"
 #include "agent/facts.h"
 #include "agent/node.h"
@@ -150,12 +151,31 @@ Result<journal::Journal::Opened> open_journal(const Options& options, const conf
 
 // The journal is ours alone, so whoever still has the socket is a daemon that dies at this moment.
 Result<std::unique_ptr<CliServer>> start_cli_server(const config::Config& config, Inbox& inbox,
-                                                    const Metrics& metrics, Clock& clock) {
+                                                    Metrics& metrics, DatapathThread& datapath,
+                                                    Clock& clock) {
   const Instant give_up = clock.now() + kSuccessionAtMost;
   for (;;) {
-    auto server = CliServer::start(config.cli_socket, config.metrics_listen, inbox, metrics);
+    auto server =
+        CliServer::start(config.cli_socket, config.metrics_listen, inbox, metrics, datapath);
     if (server.ok() || server.is(Error::Kind::Invalid) || clock.now() >= give_up) return server;
     clock.sleep_for(milliseconds(20));
+  }
+}
+
+// What the kernel has, and whether programs carry pods' packets: said once, at the start.
+void tell_fast_path(const datapath::FastPathStatus& status) {
+  std::string there, missing;
+  for (const auto& feature : status.features.all) {
+    std::string& list = feature.there ? there : missing;
+    list += fmt::format("{}{}", list.empty() ? "" : " ", feature.name);
+  }
+  log::info("kernel", {{"release", status.features.kernel}, {"has", there}, {"lacks", missing}});
+  if (status.on) {
+    log::info("fast path on", {{"programs", status.reason}});
+  } else if (status.mode == datapath::FastPathMode::Stack) {
+    log::info("fast path off", {{"reason", status.reason}});
+  } else {
+    log::warning("fast path off: policy routing carries pods' packets", {{"reason", status.reason}});
   }
 }
 
@@ -202,7 +222,10 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
   const rpc::Tombstones tombstones(config.tombstone_directory);
   auto datapath = TRY(DatapathThread::start(datapath_settings(config), inbox, clock));
 
+  tell_fast_path(datapath->fast_path());
+
   Node::Names names;
+  names.fast_path = in_short(datapath->fast_path());
   names.node = config.node_name.empty() ? host_name() : config.node_name;
   names.config_path = options.config_path;
   names.version = options.version;
@@ -226,7 +249,7 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
       TRY(rpc::PluginServer::start(config.plugin_socket, [&calls](rpc::PluginRequest request) {
         return calls.serve(std::move(request));
       }));
-  auto cli_server = TRY(start_cli_server(config, inbox, metrics, clock));
+  auto cli_server = TRY(start_cli_server(config, inbox, metrics, *datapath, clock));
   UniqueFd end(::eventfd(0, EFD_CLOEXEC));
   if (!end) return Error::from_errno(errno, "eventfd");
   auto watcher =

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "agent/datapath_report.h"
 #include "model/bandwidth.h"
 #include "rpc/cli_api.h"
 
@@ -109,8 +110,9 @@ Result<http::Listen> listen_of(const std::string& text) {
 
 Result<std::unique_ptr<CliServer>> CliServer::start(const std::string& socket,
                                                     const std::string& metrics_listen, Inbox& inbox,
-                                                    const Metrics& metrics) {
-  std::unique_ptr<CliServer> server(new CliServer(inbox, metrics));
+                                                    const Metrics& metrics,
+                                                    DatapathThread& datapath) {
+  std::unique_ptr<CliServer> server(new CliServer(inbox, metrics, datapath));
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(socket).parent_path(), error);
   http::Listen listen;
@@ -161,10 +163,42 @@ http::Response CliServer::set_bandwidth(const http::Request& request) const {
   return json(200, std::move(**answer));
 }
 
+http::Response CliServer::datapath_report() const {
+  const auto seen = datapath_.inspect();
+  if (!seen.ok()) return refusal(status_of(seen.error().kind()), seen.error());
+  return json(200, cli::encode(report_of(*seen, datapath_.fast_path())));
+}
+
+// "", "/N", "/flows" or "/N/flows", behind /v1/events.
+http::Response CliServer::events(std::string_view rest) const {
+  constexpr std::string_view kFlows = "/flows";
+  const bool flows = rest.ends_with(kFlows);
+  if (flows) rest.remove_suffix(kFlows.size());
+  std::optional<std::uint64_t> after;
+  if (!rest.empty()) {
+    std::uint64_t number = 0;
+    const char* end = rest.data() + rest.size();
+    const auto read = std::from_chars(rest.data() + 1, end, number);
+    if (rest.front() != '/' || read.ec != std::errc() || read.ptr != end) {
+      return refusal(404, Error(Error::Kind::NotFound, "events are asked for by a number"));
+    }
+    after = number;
+  }
+  const auto watched = datapath_.watch(after, flows);
+  if (!watched.ok()) return refusal(status_of(watched.error().kind()), watched.error());
+  cli::Events events;
+  events.last = watched->last;
+  for (const auto& one : watched->events) events.events.push_back(entry_of(one));
+  return json(200, cli::encode(events));
+}
+
 http::Response CliServer::answer_public(const http::Request& request) const {
   if (request.method != "GET") return text(405, "only GET\n");
   if (request.path == cli::kMetricsPath) {
-    http::Response response = text(200, metrics_.render());
+    // A datapath that does not answer must not hide all else.
+    auto seen = datapath_.inspect();
+    const datapath::Inspection inspection = seen.ok() ? std::move(*seen) : datapath::Inspection{};
+    http::Response response = text(200, metrics_.render(datapath_.fast_path(), inspection));
     response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8";
     return response;
   }
@@ -189,6 +223,10 @@ http::Response CliServer::answer(const http::Request& request) const {
     return ask(std::move(question));
   }
   const std::string_view path = request.path;
+  if (path == cli::kDatapathPath) return datapath_report();
+  if (path.starts_with(cli::kEventsPath)) {
+    return events(path.substr(std::string_view(cli::kEventsPath).size()));
+  }
   if (path == cli::kResourcesPath || path.starts_with(std::string(cli::kResourcesPath) + "/")) {
     return ask(resources(path.substr(std::string_view(cli::kResourcesPath).size())));
   }

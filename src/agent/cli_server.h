@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/datapath_thread.h"
 #include "agent/events.h"
 #include "agent/metrics.h"
 #include "http/server.h"
@@ -16,17 +17,21 @@ class CliServer {
   // `metrics_listen` "address:port" or empty. References must outlive it.
   static Result<std::unique_ptr<CliServer>> start(const std::string& socket,
                                                   const std::string& metrics_listen, Inbox& inbox,
-                                                  const Metrics& metrics);
+                                                  const Metrics& metrics, DatapathThread& datapath);
 
  private:
-  CliServer(Inbox& inbox, const Metrics& metrics) : inbox_(inbox), metrics_(metrics) {}
+  CliServer(Inbox& inbox, const Metrics& metrics, DatapathThread& datapath)
+      : inbox_(inbox), metrics_(metrics), datapath_(datapath) {}
   http::Response answer(const http::Request& request) const;
   http::Response answer_public(const http::Request& request) const;
   http::Response ask(Question question) const;
   http::Response set_bandwidth(const http::Request& request) const;
+  http::Response datapath_report() const;
+  http::Response events(std::string_view rest) const;
 
   Inbox& inbox_;
   const Metrics& metrics_;
+  DatapathThread& datapath_;
   std::unique_ptr<http::Server> socket_;
   std::unique_ptr<http::Server> tcp_;
 };

@@ -32,6 +32,14 @@ constexpr Duration kMarkedAtMost = seconds(5);
 // more pods waiting than an order is about.
 constexpr int kOrdersAtOnce = 64;
 constexpr int kOrdersAmidBringUp = 4;
+// How long a caller waits for this thread; how long one that watches waits for an event.
+constexpr Duration kPatience = seconds(5);
+constexpr Duration kWatchAtMost = seconds(1);
+// New flows are told until so long after somebody asked for them last.
+constexpr Duration kFlowsWatched = seconds(5);
+// Between two slices of flows within a round, and between two rounds.
+constexpr Duration kSweepSlice = milliseconds(50);
+constexpr Duration kSweepRound = seconds(5);
 
 }  // namespace
 
@@ -48,6 +56,7 @@ DatapathThread::DatapathThread(std::unique_ptr<datapath::Datapath> datapath, Uni
                                Inbox& inbox, Clock& clock)
     : inbox_(inbox),
       clock_(clock),
+      fast_path_(datapath->fast_path()),
       wake_(std::move(wake)),
       datapath_(std::move(datapath)),
       thread_([this] { run(); }) {}
@@ -89,6 +98,23 @@ void DatapathThread::bring_up(std::string eni_key, datapath::EniPlan plan) {
 void DatapathThread::tear_down(std::string eni_id) { give(TearDown{std::move(eni_id)}); }
 void DatapathThread::find_attachments() { give(Find{}); }
 
+Result<datapath::Inspection> DatapathThread::inspect() {
+  const auto reply = std::make_shared<Channel<Result<datapath::Inspection>>>();
+  give(Inspect{reply});
+  auto answer = reply->receive_for(kPatience);
+  if (!answer) return Error(Error::Kind::Unavailable, "the datapath's thread does not answer");
+  return std::move(*answer);
+}
+
+Result<DatapathThread::Watched> DatapathThread::watch(std::optional<std::uint64_t> after,
+                                                      bool flows) {
+  const auto reply = std::make_shared<Channel<Watched>>();
+  give(Watch{after, flows, reply, clock_.now() + kWatchAtMost});
+  auto answer = reply->receive_for(kPatience);
+  if (!answer) return Error(Error::Kind::Unavailable, "the datapath's thread does not answer");
+  return std::move(*answer);
+}
+
 // --- in the thread ------------------------------------------------------------------------------
 
 void DatapathThread::run() {
@@ -105,7 +131,9 @@ void DatapathThread::run() {
     try_nics();
     release_waiting_wires();
     heal();
+    answer_watchers();
     tidy();
+    sweep();
   }
   // What was ordered before the end is done: an answer may depend on it.
   while (auto order = orders_.try_receive()) obey(std::move(*order));
@@ -143,6 +171,8 @@ std::optional<Duration> DatapathThread::until_next_work() const {
   std::optional<Instant> next = next_resync_;
   const auto sooner = [&next](Instant at) { next = next ? std::min(*next, at) : at; };
   if (dirty_) sooner(dirty_since_ + heal_after());
+  if (fast_path_.on) sooner(next_sweep_);
+  for (const auto& watcher : watchers_) sooner(watcher.until);
   if (datapath_->has_marked_links()) sooner(last_order_ + kIdle);
   for (const auto& [key, rising] : rising_) sooner(rising.next_try);
   for (const auto& wire : waiting_) sooner(wire.since + kWaitForEni);
@@ -272,6 +302,41 @@ void DatapathThread::on(Find) {
     fact.found.push_back({one.key, one.host_ifname, one.addresses});
   }
   inbox_.send(std::move(fact));
+}
+
+void DatapathThread::on(const Inspect& order) { order.reply->send(datapath_->inspect()); }
+
+void DatapathThread::on(Watch order) {
+  if (order.flows) flows_watched_ = clock_.now();
+  if (!order.after) order.after = datapath_->last_event();
+  watchers_.push_back(std::move(order));
+}
+
+void DatapathThread::answer_watchers() {
+  const Instant now = clock_.now();
+  std::erase_if(watchers_, [&](const Watch& watcher) {
+    Watched watched{datapath_->events_after(*watcher.after), datapath_->last_event()};
+    if (watched.events.empty() && now < watcher.until) return false;
+    watcher.reply->send(std::move(watched));
+    return true;
+  });
+  const bool wanted = flows_watched_ && now < *flows_watched_ + kFlowsWatched;
+  if (!wanted) flows_watched_.reset();
+  // A failure shows as flows that are not told; the next time it is tried again.
+  (void)datapath_->watch_flows(wanted);
+}
+
+// Not while pods wait.
+void DatapathThread::sweep() {
+  const Instant now = clock_.now();
+  if (!fast_path_.on || now < next_sweep_) return;
+  if (now < last_order_ + kIdle) {
+    next_sweep_ = last_order_ + kIdle;
+    return;
+  }
+  const auto more = datapath_->sweep_flows();
+  next_sweep_ = now + (more.ok() && *more ? kSweepSlice : kSweepRound);
+  if (!more.ok()) inbox_.send(DriftFact{{}, Error(more.error()).within("sweep flows")});
 }
 
 void DatapathThread::try_nics() {

@@ -39,6 +39,18 @@ class DatapathThread final : public Wiring {
   void tear_down(std::string eni_id) override;
   void find_attachments() override;
 
+  // For any thread; both wait for the thread, some seconds at most.
+  Result<datapath::Inspection> inspect();
+  struct Watched {
+    std::vector<datapath::SeenEvent> events;
+    std::uint64_t last = 0;  // to be asked for next
+  };
+  // Drops (and new flows, while somebody asks for them) after the event of that number; waits a
+  // second for one where there is none. nullopt: from now on.
+  Result<Watched> watch(std::optional<std::uint64_t> after, bool flows);
+  // As of the start.
+  const datapath::FastPathStatus& fast_path() const { return fast_path_; }
+
  private:
   struct Restore {
     datapath::Desired desired;
@@ -76,7 +88,16 @@ class DatapathThread final : public Wiring {
     std::string eni_id;
   };
   struct Find {};
-  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Limit, Check, BringUp, TearDown, Find>;
+  struct Inspect {
+    std::shared_ptr<Channel<Result<datapath::Inspection>>> reply;
+  };
+  struct Watch {
+    std::optional<std::uint64_t> after;
+    bool flows = false;
+    std::shared_ptr<Channel<Watched>> reply;
+    Instant until{};
+  };
+  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Limit, Check, BringUp, TearDown, Find, Inspect, Watch>;
 
   DatapathThread(std::unique_ptr<datapath::Datapath> datapath, UniqueFd wake, Inbox& inbox,
                  Clock& clock);
@@ -96,6 +117,10 @@ class DatapathThread final : public Wiring {
   void on(BringUp order);
   void on(TearDown order);
   void on(Find order);
+  void on(const Inspect& order);
+  void on(Watch order);
+  void answer_watchers();
+  void sweep();
   void wire_now(const Wire& order);
   void try_nics();
   void release_waiting_wires();
@@ -106,6 +131,7 @@ class DatapathThread final : public Wiring {
 
   Inbox& inbox_;
   Clock& clock_;
+  datapath::FastPathStatus fast_path_;
   Channel<Order> orders_;
   UniqueFd wake_;  // eventfd: an order has come, or the channel was closed
 
@@ -130,6 +156,9 @@ class DatapathThread final : public Wiring {
   Instant dirty_since_{};
   std::optional<Instant> marked_since_;
   std::string resync_fault_;
+  std::vector<Watch> watchers_;
+  std::optional<Instant> flows_watched_;  // when somebody asked for them last
+  Instant next_sweep_{};
 
   std::thread thread_;  // last: it uses all of the above
 };

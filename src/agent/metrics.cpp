@@ -126,6 +126,7 @@ void Metrics::drift(const datapath::Drift& drift) {
   count("neighbour", drift.neighbours);
   count("link", drift.links);
   count("sysctl", drift.sysctls);
+  count("program", drift.programs);
 }
 
 void Metrics::notice(std::string_view kind) {
@@ -156,8 +157,76 @@ void Metrics::enis(std::uint32_t ready, std::uint32_t other) {
 void Metrics::attachments(std::uint32_t count) { state_->attachments.Add({}).Set(count); }
 void Metrics::ready(bool ready) { state_->ready.Add({}).Set(ready ? 1 : 0); }
 
-std::string Metrics::render() const {
-  return prometheus::TextSerializer().Serialize(state_->registry.Collect());
+namespace {
+
+// What the kernel counts, as it counts it.
+class Families {
+ public:
+  void begin(prometheus::MetricType type, const char* name, const char* help) {
+    families_.push_back({name, help, type, {}});
+  }
+  void add(const std::vector<std::pair<std::string, std::string>>& labels, double value) {
+    prometheus::ClientMetric metric;
+    for (const auto& [label, text] : labels) metric.label.push_back({label, text});
+    metric.counter.value = value;
+    metric.gauge.value = value;
+    families_.back().metric.push_back(std::move(metric));
+  }
+  std::vector<prometheus::MetricFamily> take() { return std::move(families_); }
+
+ private:
+  std::vector<prometheus::MetricFamily> families_;
+};
+
+std::vector<prometheus::MetricFamily> families_of(const datapath::FastPathStatus& status,
+                                                  const datapath::Inspection& inspection) {
+  using Type = prometheus::MetricType;
+  Families families;
+  families.begin(Type::Gauge, "terway_fast_path",
+                 "1 when eBPF programs carry pods' packets, 0 with the reason when not");
+  families.add({{"setting", std::string(to_string(status.mode))},
+                {"reason", status.on ? std::string() : status.reason}},
+               status.on ? 1 : 0);
+  if (!status.on) return families.take();
+  const auto counts = [&](bool dropped, auto&& add) {
+    for (const auto& count : inspection.counts) {
+      if (count.reason.empty() != dropped) add(count);
+    }
+  };
+  families.begin(Type::Counter, "terway_datapath_packets_total",
+                 "Packets of pods that the programs let pass");
+  counts(false, [&](const auto& count) {
+    families.add({{"direction", count.direction}}, static_cast<double>(count.packets));
+  });
+  families.begin(Type::Counter, "terway_datapath_bytes_total",
+                 "Bytes of pods that the programs let pass");
+  counts(false, [&](const auto& count) {
+    families.add({{"direction", count.direction}}, static_cast<double>(count.bytes));
+  });
+  families.begin(Type::Counter, "terway_datapath_drops_total",
+                 "Packets that the programs dropped, by reason");
+  counts(true, [&](const auto& count) {
+    families.add({{"reason", count.reason}, {"direction", count.direction}},
+                 static_cast<double>(count.packets));
+  });
+  families.begin(Type::Counter, "terway_datapath_events_lost_total",
+                 "Drops and flows that were counted but not told");
+  families.add({}, static_cast<double>(inspection.events_lost));
+  families.begin(Type::Gauge, "terway_datapath_map_entries",
+                 "Entries of the programs' maps; flows: as of the last sweep");
+  for (const auto& map : inspection.maps) families.add({{"map", map.name}}, map.entries);
+  families.begin(Type::Gauge, "terway_datapath_map_max_entries", "How many entries a map holds");
+  for (const auto& map : inspection.maps) families.add({{"map", map.name}}, map.max_entries);
+  return families.take();
+}
+
+}  // namespace
+
+std::string Metrics::render(const datapath::FastPathStatus& status,
+                            const datapath::Inspection& inspection) const {
+  auto all = state_->registry.Collect();
+  for (auto& family : families_of(status, inspection)) all.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(all);
 }
 
 }  // namespace terway::agent

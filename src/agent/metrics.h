@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "datapath/plan.h"
+#include "datapath/datapath.h"
 
 namespace terway::agent {
 
@@ -40,8 +40,9 @@ class Metrics {
   void attachments(std::uint32_t count);
   void ready(bool ready);
 
-  // The text exposition format.
-  std::string render() const;
+  // The text exposition format, with what the kernel counts.
+  std::string render(const datapath::FastPathStatus& status,
+                     const datapath::Inspection& inspection) const;
 
  private:
   struct State;

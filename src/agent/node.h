@@ -39,6 +39,7 @@ class Node {
     std::string config_path;
     std::string daemon_mode = "shared";
     std::string version;
+    std::string fast_path;  // "on", or "off: why"
   };
   Node(Parts parts, Names names, config::Loaded loaded, Random random);
 

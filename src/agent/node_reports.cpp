@@ -149,6 +149,7 @@ cli::Status Node::status() const {
   s.zone = identity_.instance.zone_id;
   s.daemon_mode = names_.daemon_mode;
   s.datapath = "veth";
+  s.fast_path = names_.fast_path;
   s.ip_stack = stack_name(config_.stack);
   s.reason = not_ready();
   s.ready = s.reason.empty();

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "datapath/inspect.h"
 #include "datapath/plan.h"
 #include "ebpf/features.h"
 
@@ -91,6 +92,16 @@ class Datapath {
   Result<> flush_address(const net::IpAddress& address);
 
   const FastPathStatus& fast_path() const;
+  // Reads the fast path; empty without one. Some milliseconds.
+  Result<Inspection> inspect();
+  // Drops and flows since the event of that number, of the latest 4096; drain_events() reads them.
+  std::vector<SeenEvent> events_after(std::uint64_t number) const;
+  std::uint64_t last_event() const;
+  // Whether new flows are told, not drops alone.
+  Result<> watch_flows(bool on);
+  // Forgets flows whose time is over: one slice, about a millisecond. false when the round has ended:
+  // call again in some seconds.
+  Result<bool> sweep_flows();
 
   // Deletes links marked by remove_pod(), by group. Takes tens of ms: call when idle.
   Result<> delete_marked_links();
@@ -121,6 +132,7 @@ class Datapath {
 
  private:
   explicit Datapath(std::unique_ptr<State> state);
+  void keep_events();
   std::unique_ptr<State> state_;
 };
 

@@ -71,6 +71,7 @@ class PodNumbers {
   std::uint32_t number_of(const model::AttachmentKey& key,
                           const std::vector<net::IpAddress>& addresses, const PodEnd& end);
   void forget(const model::AttachmentKey& key) { numbers_.erase(key); }
+  const std::map<model::AttachmentKey, std::uint32_t>& all() const { return numbers_; }
 
  private:
   std::map<net::IpAddress, abi::endpoint> recalled_;

@@ -84,7 +84,7 @@ struct Judge {
     return !by_us && removed && qdisc.kind == "clsact" && is_ours(qdisc.ifindex);
   }
   bool operator()(const kernel::Filter& filter) const {
-    return !by_us && filter.ours() && is_ours(filter.ifindex);
+    return !by_us && (filter.ours() || filter.may_have_been_ours()) && is_ours(filter.ifindex);
   }
   bool operator()(const kernel::TableChange& change) const {
     return !by_us && change.table == kNftTable;
@@ -116,6 +116,7 @@ Result<bool> read_replies(Nic& nic) {
 
 std::vector<int> Datapath::poll_fds() const {
   std::vector<int> fds = {state_->monitor.fd(), state_->nft_monitor.fd()};
+  if (state_->events) fds.push_back(state_->events->fd());
   for (const auto& [id, nic] : state_->nics) {
     for (const Gateway& gateway : nic.gateways) {
       if (gateway.probe) fds.push_back(gateway.probe->fd());
@@ -126,6 +127,7 @@ std::vector<int> Datapath::poll_fds() const {
 
 Result<bool> Datapath::drain_events() {
   State& state = *state_;
+  keep_events();
   bool due = false;
   const auto judge_all = [&](kernel::Monitor& monitor, std::uint32_t own_port) -> Result<> {
     const auto batch = TRY(monitor.read());

@@ -65,6 +65,7 @@ class FastPath {
   Result<> change_config(const abi::config& config);
 
   PodNumbers& numbers() { return numbers_; }
+  const PodNumbers& numbers() const { return numbers_; }
 
  private:
   Result<> write_endpoints(const Endpoints& wanted, bool prune, Drift& drift);

@@ -132,6 +132,7 @@ Result<> open_fast_path(Datapath::State& state, const Settings& settings) {
   auto fast_path = opened();
   if (fast_path.ok()) {
     state.fast_path = std::move(*fast_path);
+    state.events = TRY(ebpf::Events::open(state.fast_path->object().events.fd()));
     status.on = true;
     status.reason = state.fast_path->object().news();
     return Ok{};

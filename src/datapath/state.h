@@ -3,6 +3,7 @@
 // from the next plan: nothing is lost with the process.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -13,7 +14,9 @@
 #include "datapath/actual.h"
 #include "datapath/datapath.h"
 #include "datapath/fast_path.h"
+#include "datapath/flows.h"
 #include "datapath/layout.h"
+#include "ebpf/events.h"
 #include "kernel/monitor.h"
 #include "kernel/probe.h"
 #include "kernel/socket.h"
@@ -71,6 +74,10 @@ struct Datapath::State {
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
   std::optional<FastPath> fast_path{};         // absent: policy routing carries everything
   FastPathStatus fast_path_status{};
+  FlowSweeper sweeper{};
+  std::optional<ebpf::Events> events{};
+  std::deque<SeenEvent> seen{};  // the latest
+  std::uint64_t last_seen = 0;
   std::filesystem::path bpffs{};
   std::vector<net::Prefix> host_stack{};
   bool pods_reach_metadata = true;

@@ -36,7 +36,8 @@ template <class V, class S>
 void fields(V&& v, S& s) {
   v("version", s.version), v("node", s.node), v("instance_id", s.instance_id);
   v("instance_type", s.instance_type), v("region", s.region), v("zone", s.zone);
-  v("daemon_mode", s.daemon_mode), v("datapath", s.datapath), v("ip_stack", s.ip_stack);
+  v("daemon_mode", s.daemon_mode), v("datapath", s.datapath), v("fast_path", s.fast_path);
+  v("ip_stack", s.ip_stack);
   v("ready", s.ready), v("reason", s.reason), v("cloud", s.cloud), v("boot_id", s.boot_id);
   v("started", s.started), v("uptime_s", s.uptime_s), v("pods", s.pods), v("pools", s.pools);
   v("drift", s.drift), v("notices", s.notices);
@@ -50,6 +51,62 @@ void fields(V&& v, S& s) {
   v("host_ifname", s.host_ifname), v("host_mac", s.host_mac), v("pod_mac", s.pod_mac);
   v("mtu", s.mtu), v("netns", s.netns), v("created", s.created), v("sticky", s.sticky);
   v("egress_limit", s.egress_limit), v("ingress_limit", s.ingress_limit), v("priority", s.priority);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, EndpointEntry>
+void fields(V&& v, S& s) {
+  v("address", s.address), v("kind", s.kind), v("mode", s.mode), v("pod", s.pod);
+  v("number", s.number), v("ifindex", s.ifindex), v("eni_ifindex", s.eni_ifindex);
+  v("mac", s.mac), v("gateway_mac", s.gateway_mac), v("mtu", s.mtu);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, MapEntry>
+void fields(V&& v, S& s) {
+  v("name", s.name), v("entries", s.entries), v("max_entries", s.max_entries);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, ProgramEntry>
+void fields(V&& v, S& s) {
+  v("name", s.name), v("id", s.id), v("tag", s.tag), v("instructions", s.instructions);
+  v("machine_bytes", s.machine_bytes), v("links", s.links);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, AttachmentEntry>
+void fields(V&& v, S& s) {
+  v("link", s.link), v("hook", s.hook), v("program", s.program), v("id", s.id);
+  v("current", s.current);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, PacketCount>
+void fields(V&& v, S& s) {
+  v("reason", s.reason), v("direction", s.direction), v("packets", s.packets), v("bytes", s.bytes);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, FeatureEntry>
+void fields(V&& v, S& s) {
+  v("name", s.name), v("there", s.there), v("required", s.required), v("use", s.use);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, Datapath>
+void fields(V&& v, S& s) {
+  v("setting", s.setting), v("on", s.on), v("reason", s.reason), v("kernel", s.kernel);
+  v("features", s.features), v("endpoints", s.endpoints), v("host_stack", s.host_stack);
+  v("maps", s.maps), v("programs", s.programs), v("attachments", s.attachments);
+  v("counts", s.counts), v("events_lost", s.events_lost);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, EventEntry>
+void fields(V&& v, S& s) {
+  v("number", s.number), v("time_s", s.time_s), v("kind", s.kind), v("reason", s.reason);
+  v("text", s.text), v("direction", s.direction), v("pod", s.pod), v("protocol", s.protocol);
+  v("source", s.source), v("destination", s.destination), v("source_port", s.source_port);
+  v("destination_port", s.destination_port), v("length", s.length), v("ifindex", s.ifindex);
+  v("tcp_flags", s.tcp_flags);
+}
+template <class V, class S>
+  requires std::same_as<std::remove_const_t<S>, Events>
+void fields(V&& v, S& s) {
+  v("last", s.last), v("events", s.events);
 }
 template <class V, class S>
   requires std::same_as<std::remove_const_t<S>, Pods>
@@ -282,6 +339,9 @@ Result<T> decode(std::string_view text) {
 TERWAY_CLI_REPLY(ErrorReply);
 TERWAY_CLI_REPLY(Status);
 TERWAY_CLI_REPLY(Pods);
+TERWAY_CLI_REPLY(Datapath);
+TERWAY_CLI_REPLY(EventEntry);
+TERWAY_CLI_REPLY(Events);
 TERWAY_CLI_REPLY(Enis);
 TERWAY_CLI_REPLY(Pool);
 TERWAY_CLI_REPLY(Journal);

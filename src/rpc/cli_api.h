@@ -25,6 +25,10 @@ inline constexpr char kJournalPath[] = "/v1/journal";    // Journal
 inline constexpr char kMetadataPath[] = "/v1/metadata";  // Metadata
 inline constexpr char kMappingPath[] = "/v1/mapping";    // Mapping
 inline constexpr char kConfigPath[] = "/v1/config";      // Config
+inline constexpr char kDatapathPath[] = "/v1/datapath";  // Datapath
+// /v1/events: Events from now on; /v1/events/N: those after number N, waiting a second for one;
+// "/flows" behind either: new flows as well as drops.
+inline constexpr char kEventsPath[] = "/v1/events";
 // PUT a BandwidthOrder: Bandwidth, as it is now.
 inline constexpr char kBandwidthPath[] = "/v1/bandwidth";
 // /v1/resources: ResourceTypes; /v1/resources/TYPE: ResourceNames; …/TYPE/NAME: Resource.
@@ -69,6 +73,7 @@ struct Status {
   std::string zone;
   std::string daemon_mode;  // "shared"
   std::string datapath;     // "veth"
+  std::string fast_path;    // "on", or "off: why"
   std::string ip_stack;     // "ipv4", "dual"
   bool ready = false;       // an ADD can be served
   std::string reason;       // why not
@@ -243,6 +248,89 @@ struct Resource {
   std::string name;
   std::vector<KeyValue> config;
   std::vector<KeyValue> trace;
+};
+
+// The fast path, read from the kernel.
+struct EndpointEntry {
+  std::string address;
+  std::string kind;  // "pod", "host", "blocked"
+  std::string mode;  // "veth", "ipvlan", "exclusive"; this and all below: of pods
+  std::string pod;
+  std::uint32_t number = 0;
+  std::int64_t ifindex = 0;
+  std::int64_t eni_ifindex = 0;  // 0: no way out
+  std::string mac;
+  std::string gateway_mac;
+  std::uint32_t mtu = 0;
+};
+struct MapEntry {
+  std::string name;
+  std::uint32_t entries = 0;
+  std::uint32_t max_entries = 0;
+};
+struct ProgramEntry {
+  std::string name;
+  std::uint32_t id = 0;
+  std::string tag;
+  std::uint32_t instructions = 0;
+  std::uint32_t machine_bytes = 0;
+  std::uint32_t links = 0;  // hooks where it is
+};
+struct AttachmentEntry {
+  std::string link;
+  std::string hook;  // "ingress", "egress"
+  std::string program;
+  std::uint32_t id = 0;
+  bool current = false;
+};
+struct PacketCount {
+  std::string reason;     // empty: passed
+  std::string direction;  // "egress": what pods send
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+struct FeatureEntry {
+  std::string name;
+  bool there = false;
+  bool required = false;
+  std::string use;
+};
+struct Datapath {
+  std::string setting;  // "auto", "bpf", "stack"
+  bool on = false;
+  std::string reason;  // why not; else what was found at the start
+  std::string kernel;
+  std::vector<FeatureEntry> features;
+  std::vector<EndpointEntry> endpoints;
+  std::vector<std::string> host_stack;
+  std::vector<MapEntry> maps;
+  std::vector<ProgramEntry> programs;
+  std::vector<AttachmentEntry> attachments;
+  std::vector<PacketCount> counts;
+  std::uint64_t events_lost = 0;
+};
+
+// A drop, or the first packet of a flow.
+struct EventEntry {
+  std::uint64_t number = 0;
+  double time_s = 0;      // since the machine started
+  std::string kind;       // "drop", "flow"
+  std::string reason;     // of a drop: "spoofed_ip", …
+  std::string text;       // what that means
+  std::string direction;  // "egress": what pods send
+  std::string pod;
+  std::string protocol;  // "tcp", "udp", "icmp", "arp", or a number
+  std::string source;
+  std::string destination;
+  std::uint32_t source_port = 0;
+  std::uint32_t destination_port = 0;
+  std::uint32_t length = 0;
+  std::int64_t ifindex = 0;  // of the program that saw it
+  std::string tcp_flags;     // "SA"
+};
+struct Events {
+  std::uint64_t last = 0;  // to be asked for next
+  std::vector<EventEntry> events;
 };
 
 // Other limits for a pod's interface.
