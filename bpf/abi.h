@@ -288,14 +288,14 @@ struct pacing_key {
 /* skb->mark of a packet that a program has judged and sent on, for the next program on its way;
  * never seen outside of it. Marks do not cross namespaces, but in IPVLAN mode a pod's own do: there
  * it means nothing. */
-#define MARK_JUDGED 0x7e000000
+#define MARK_JUDGED 0x7e000000U
 /* The same, and the next program gives it its departure time. */
-#define MARK_PACED 0x7e000001
+#define MARK_PACED 0x7e000001U
 /* The same, on its way through the token bucket of the pod that sends (then to where it goes, or to
  * the host's stack) / that gets it. */
-#define MARK_SHAPED_EGRESS  0x7e000002
-#define MARK_SHAPED_STACK   0x7e000003
-#define MARK_SHAPED_INGRESS 0x7e000004
+#define MARK_SHAPED_EGRESS  0x7e000002U
+#define MARK_SHAPED_STACK   0x7e000003U
+#define MARK_SHAPED_INGRESS 0x7e000004U
 
 #ifdef __cplusplus
 } /* namespace terway::abi */

@@ -77,6 +77,22 @@ static __always_inline bool flow_to_host_stack(const struct packet *packet)
 	       bpf_map_lookup_elem(&host_stack, &key);
 }
 
+static __always_inline __u32 flow_changed(__u32 flags, const struct packet *packet, bool low,
+					  bool from_stack)
+{
+	bool from_initiator = !(flags & FLOW_FROM_LOW) == !low;
+
+	if (!from_initiator)
+		flags |= FLOW_REPLIED;
+	else if (from_stack)
+		flags |= FLOW_BY_STACK;
+	if (packet->tcp_flags & TCP_FIN)
+		flags |= low ? FLOW_FIN_LOW : FLOW_FIN_HIGH;
+	if (packet->tcp_flags & TCP_RST)
+		flags |= FLOW_RESET;
+	return flags;
+}
+
 static __always_inline __u32 flow_pod(const struct endpoint *end)
 {
 	return end ? end->pod : 0;
@@ -97,9 +113,9 @@ static __noinline enum drop_reason flow_begin(struct __sk_buff *skb, const struc
 	if (!policy_allows(source, destination))
 		return DROP_POLICY;
 	flow.flags = (low ? FLOW_FROM_LOW : 0) | (flow_begins(packet) ? FLOW_SYN : 0);
-	if (ends->from_stack || (in_middle && ends->may_use_stack) ||
-	    (source && flow_to_host_stack(packet)))
+	if ((in_middle && ends->may_use_stack) || (source && flow_to_host_stack(packet)))
 		flow.flags |= FLOW_BY_STACK;
+	flow.flags = flow_changed(flow.flags, packet, low, ends->from_stack);
 	flow.epoch_egress = policy_epoch(source);
 	flow.epoch_ingress = policy_epoch(destination);
 	bpf_map_update_elem(&flows, key, &flow, BPF_ANY);
@@ -112,22 +128,6 @@ static __noinline enum drop_reason flow_begin(struct __sk_buff *skb, const struc
 		event_tell(skb, packet, flow_pod(destination),
 			   EVENT_FLOW | DIRECTION_INGRESS << 16);
 	return DROP_NONE;
-}
-
-static __always_inline __u32 flow_changed(__u32 flags, const struct packet *packet, bool low,
-					  bool from_stack)
-{
-	bool from_initiator = !(flags & FLOW_FROM_LOW) == !low;
-
-	if (!from_initiator)
-		flags |= FLOW_REPLIED;
-	else if (from_stack)
-		flags |= FLOW_BY_STACK;
-	if (packet->tcp_flags & TCP_FIN)
-		flags |= low ? FLOW_FIN_LOW : FLOW_FIN_HIGH;
-	if (packet->tcp_flags & TCP_RST)
-		flags |= FLOW_RESET;
-	return flags;
 }
 
 /* Finds or begins the flow of a packet. `flags`: enum flow_flag, set where it is not dropped. */

@@ -80,6 +80,16 @@ TEST_CASE("a connection picked up in the middle goes on, through the stack") {
   }
 }
 
+TEST_CASE("a reset of a connection that nobody knew does not outlive it") {
+  World world;
+  auto& run = world.programs()->progs;
+  for (const auto& f : {kV4, kV6}) {
+    world.run(run.pod_egress, kHostEndA, from_a().ip(f.a, f.remote).tcp(5, 6, kReset));
+    CHECK(world.run(run.pod_egress, kHostEndA, from_a().ip(f.a, f.remote).tcp(5, 6)).action ==
+          TC_ACT_REDIRECT);
+  }
+}
+
 TEST_CASE("a connection's end is seen on both sides, and a SYN begins it anew") {
   World world;
   auto& run = world.programs()->progs;

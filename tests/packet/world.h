@@ -21,17 +21,16 @@ using packet::Bytes;
 using packet::Packet;
 
 // Devices, by the numbers that they have in the test's namespace.
-enum Device : std::uint32_t {
-  kHostEndA = 54011,  // of the veth pods A and B
-  kHostEndB = 54012,
-  kEni = 54021,     // shared by A and B
-  kParent = 54022,  // shared by the IPVLAN pods I and J
-  kNic = 54031,     // of the exclusive pod X
-  kPeer = 54032,    // host end of X's other pair
-  kPeerInner = 54033,
-  kShaper = 54041,
-  kStack = 54051,
-};
+using Device = std::uint32_t;
+constexpr Device kHostEndA = 54011;  // of the veth pods A and B
+constexpr Device kHostEndB = 54012;
+constexpr Device kEni = 54021;     // shared by A and B
+constexpr Device kParent = 54022;  // shared by the IPVLAN pods I and J
+constexpr Device kNic = 54031;     // of the exclusive pod X
+constexpr Device kPeer = 54032;    // host end of X's other pair
+constexpr Device kPeerInner = 54033;
+constexpr Device kShaper = 54041;
+constexpr Device kStack = 54051;
 
 constexpr auto kMacA = "02:00:00:00:00:0a";
 constexpr auto kMacB = "02:00:00:00:00:0b";
