@@ -82,6 +82,9 @@ std::string Answer::json() const {
          {"rr_us_above_host", rounded(is.rr_us_above_host, 3)},
          {"forwarded_per_rr", rounded(row.best.forwarded, 2)}});
   }
+  all["attach_ms"] = rounded(attaching.ms(), 3);
+  all["wiring_ms"] = {{"stack", rounded(attaching.stack_ms, 3)},
+                      {"fast_path", rounded(attaching.fast_path_ms, 3)}};
   all["rounds"] = rounds;
   all["cpu"] = cpu;
   return all.dump(2);
@@ -133,8 +136,12 @@ std::string Answer::table(Colour colour) const {
       " medians, both ends on CPU {}\nrr: round trip, times the host's; crr: connections, parts of "
       "the host's; stream: TSO and GSO off, a trend;\nforwarded: packets that the nodes' IP stacks "
       "forwarded for each round trip;\nfloor: the least that programs can do, measured here; "
-      "prototype: a bare one of the like, measured elsewhere\n",
-      table.to_string(colour), host.rr_us, host.crr_us, host.stream_gbps, rounds, cpu);
+      "prototype: a bare one of the like, measured elsewhere\n"
+      "attaching the programs takes {:.3f} ms of a pod's wiring ({:.3f} ms without them, {:.3f} "
+      "with "
+      "them)\n",
+      table.to_string(colour), host.rr_us, host.crr_us, host.stream_gbps, rounds, cpu,
+      attaching.ms(), attaching.stack_ms, attaching.fast_path_ms);
 }
 
 }  // namespace terway::bench

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "attach.h"
 #include "base/table.h"
 
 namespace terway::bench {
@@ -29,6 +30,7 @@ struct Row {
 struct Answer {
   Figures host;
   std::vector<Row> rows;
+  Attaching attaching;
   unsigned rounds = 0;
   int cpu = 0;
 

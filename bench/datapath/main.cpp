@@ -66,6 +66,8 @@ Result<Answer> run(const Options& options) {
   answer.rounds = options.rounds;
   // The last one: the first does more of the machine's housekeeping.
   answer.cpu = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)) - 1;
+  tell("attaching");
+  answer.attaching = TRY_WITHIN("attaching", measure_attaching());
   std::vector<Path> paths;
   tell("host");
   paths.push_back(TRY_WITHIN("host", make_host()));

@@ -31,6 +31,11 @@ enum class Wiring : std::uint8_t {
   FastPath,  // a veth, carried by programs
   Stack,     // a veth, carried by the IP stack
 };
+// The node's datapath, its ENI up; `name` tells its maps from those of others.
+Result<std::unique_ptr<datapath::Datapath>> open_datapath(const std::string& name, const Node& node,
+                                                          Wiring wiring);
+datapath::PodPlan pod_plan(const Node& node, unsigned n);
+
 // So many pods on each node; traffic goes between the middle ones.
 Result<Path> make_terway(const std::string& name, unsigned pods, Wiring wiring);
 // Between two of `pods` on one node, by the fast path.

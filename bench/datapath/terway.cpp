@@ -24,18 +24,22 @@ datapath::EniPlan eni_of(const Node& node) {
   return eni;
 }
 
+}  // namespace
+
 // Each node has maps and programs of its own. Without a fast path there must be none, and with it
 // no way around it.
-Result<std::unique_ptr<Datapath>> open_datapath(const Path& path, const Node& node, Wiring wiring) {
+Result<std::unique_ptr<Datapath>> open_datapath(const std::string& name, const Node& node,
+                                                Wiring wiring) {
+  const auto inside = TRY(node.ns.enter());
   datapath::Settings settings;
   settings.fast_path = wiring == Wiring::Stack ? FastPathMode::Stack : FastPathMode::Bpf;
-  settings.bpffs = scratch() / fmt::format("{}-{}", path.name, node.number);
+  settings.bpffs = scratch() / fmt::format("{}-{}", name, node.number);
   auto datapath = TRY(Datapath::open(settings));
   TRY(datapath->bring_up(eni_of(node)));
   return datapath;
 }
 
-datapath::PodPlan plan_of(const Node& node, unsigned n) {
+datapath::PodPlan pod_plan(const Node& node, unsigned n) {
   datapath::PodPlan plan;
   plan.key = {fmt::format("{:064x}", n), "eth0"};
   plan.eni_id = kEniId;
@@ -43,14 +47,16 @@ datapath::PodPlan plan_of(const Node& node, unsigned n) {
   return plan;
 }
 
+namespace {
+
 // Pods 1 to `count` of the node; then what the agent does when it knows all of them.
 Result<> add_pods(Path& path, const Node& node, unsigned count, Wiring wiring) {
+  auto datapath = TRY(open_datapath(path.name, node, wiring));
   const auto inside = TRY(node.ns.enter());
-  auto datapath = TRY(open_datapath(path, node, wiring));
   datapath::Desired desired{{eni_of(node)}, {}};
   for (unsigned n = 1; n <= count; ++n) {
     path.pods.push_back(TRY(Namespace::make()));
-    desired.pods.push_back(plan_of(node, n));
+    desired.pods.push_back(pod_plan(node, n));
     TRY(datapath->add_pod(desired.pods.back(), path.pods.back().descriptor()));
   }
   TRY(datapath->resync(desired, true));
