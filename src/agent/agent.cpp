@@ -38,14 +38,6 @@ constexpr Duration kSuccessionAtMost = seconds(5);
 constexpr Duration kTidyAfter = milliseconds(200);
 constexpr Duration kTombstonesEvery = seconds(30);
 
-Result<> check_mode(const std::string& mode) {
-  if (mode.empty() || mode == "ENIMultiIP") return Ok{};
-  return Error(Error::Kind::Invalid,
-               fmt::format("--daemon-mode {} is not allowed: ENIMultiIP (exclusive ENIs are not in "
-                           "this version of terwayd)",
-                           mode));
-}
-
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
@@ -118,7 +110,7 @@ class Watcher {
     }
     for (const auto& tombstone : *waiting) {
       const auto reply = std::make_shared<Channel<Answer>>();
-      if (!inbox_.send(DelCall{tombstone.key, reply})) return;
+      if (!inbox_.send(DelCall{tombstone.key, reply, nullptr})) return;
       if (!reply->receive_for(seconds(15))) return;  // it stays for the next time
       log::info("removed what was deleted while terwayd was away",
                 {{log::kContainer, tombstone.key.to_string()}});
@@ -210,7 +202,7 @@ Result<> serve(Node& node, Inbox& inbox, journal::Journal& journal, Clock& clock
 }  // namespace
 
 Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random& random) {
-  TRY(check_mode(options.daemon_mode));
+  const DaemonMode mode = TRY(daemon_mode_from(options.daemon_mode));
   const config::Config config = loaded.config;
   for (const auto& warning : loaded.warnings) log::warning("configuration", {{"message", warning}});
   auto opened = TRY(open_journal(options, config, clock));
@@ -220,7 +212,7 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
   Inbox inbox;
   Metrics metrics;
   const rpc::Tombstones tombstones(config.tombstone_directory);
-  auto datapath = TRY(DatapathThread::start(datapath_settings(config), inbox, clock));
+  auto datapath = TRY(DatapathThread::start(datapath_settings(config, mode), inbox, clock));
 
   tell_fast_path(datapath->fast_path());
 
@@ -229,6 +221,7 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
   names.node = config.node_name.empty() ? host_name() : config.node_name;
   names.config_path = options.config_path;
   names.version = options.version;
+  names.mode = mode;
   CloudThreads::Options cloud_options;
   cloud_options.config = config;
   cloud_options.node = names.node;

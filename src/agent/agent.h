@@ -19,7 +19,7 @@ namespace terway::agent {
 
 struct Options {
   std::string config_path = config::kDefaultPath;
-  std::string daemon_mode;  // as the flag says: "" or "ENIMultiIP" is shared
+  std::string daemon_mode;  // as the flag says (settings.h)
   std::string version;
   std::string boot_id_path = "/proc/sys/kernel/random/boot_id";
   // Readable once the daemon shall end.

@@ -90,8 +90,9 @@ void Attachments::add(Call call, AddRequest request, WallTime wall) {
   }
 }
 
-void Attachments::del(Call call, const model::AttachmentKey& key) {
+void Attachments::del(Call call, const model::AttachmentKey& key, std::shared_ptr<UniqueFd> netns) {
   Slot& slot = slots_[key];
+  if (netns != nullptr) slot.netns = std::move(netns);
   const bool unknown = !slot.record && slot.adder == 0 && slot.phase == Phase::Waiting;
   if (slot.next) {
     fail(slot.next->call, "agent", overtaken("a DEL of the same container has come"));
@@ -159,6 +160,7 @@ void Attachments::granted(const Granted& grant) {
   record.eni_key = grant.eni_key;
   record.eni_id = grant.eni_id;
   record.addresses = grant.addresses;
+  record.pod_mac = grant.nic_mac;
   wire(slot);
 }
 
@@ -174,6 +176,9 @@ void Attachments::wire(Slot& slot) {
   record.extra_routes = slot.request.extra_routes;
   record.bandwidth = slot.request.bandwidth;
   record.priority = slot.request.priority;
+  record.mode = slot.request.mode;
+  record.host_peer = slot.request.host_peer;
+  record.host_stack = slot.request.host_stack;
   record.created = slot.wall;
   slot.phase = Phase::Wiring;
   slot.serial = ++last_serial_;
@@ -231,7 +236,8 @@ void Attachments::unwire(const model::AttachmentKey& key, Slot& slot) {
   slot.retry_at.reset();
   model::Attachment attachment;
   attachment.key = key;
-  actions_.unwire.push_back({slot.record.value_or(attachment), slot.serial});
+  actions_.unwire.push_back(
+      {slot.record.value_or(attachment), slot.serial, std::exchange(slot.netns, nullptr)});
 }
 
 void Attachments::answer_deleters(Slot& slot) {

@@ -46,6 +46,9 @@ struct AddRequest {
   std::vector<std::string> bandwidth_problems;  // of values that are no rates
   model::NetworkPriority priority = model::NetworkPriority::None;
   std::string priority_problem;
+  model::NetworkMode mode = model::NetworkMode::Veth;
+  bool host_peer = true;
+  std::vector<net::Prefix> host_stack;
   Instant received{};
   Instant deadline{};
 };
@@ -66,6 +69,7 @@ struct Granted {
   std::string eni_key;
   std::string eni_id;
   std::vector<net::IpAddress> addresses;
+  net::Mac nic_mac;  // of the ENI
 };
 
 struct WiredAs {
@@ -95,6 +99,7 @@ class Attachments {
     struct Unwire {
       model::Attachment attachment;  // of an unknown one only the key
       std::uint64_t serial = 0;
+      std::shared_ptr<UniqueFd> netns;  // where the caller had one
     };
     std::vector<Unwire> unwire;
     std::vector<Answer> answers;
@@ -117,7 +122,8 @@ class Attachments {
 
   void add(Call call, AddRequest request, WallTime wall);
   // Also of what is unknown: whatever the kernel may have of it goes.
-  void del(Call call, const model::AttachmentKey& key);
+  // `netns`: the pod's namespace, where the caller has one still.
+  void del(Call call, const model::AttachmentKey& key, std::shared_ptr<UniqueFd> netns = nullptr);
   // The caller has hung up. An ADD of its is undone; a DEL goes on.
   void hung_up(Call call);
 
@@ -160,6 +166,7 @@ class Attachments {
     AddRequest request;                       // Waiting, Wiring
     std::optional<model::Attachment> record;  // what the journal has
     std::vector<Call> deleters;
+    std::shared_ptr<UniqueFd> netns;  // of a DEL, until the wiring has it
     std::optional<CallFailure> undo;  // Wiring, Removing: what the adder will be told
     struct Next {
       Call call = 0;

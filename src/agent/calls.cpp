@@ -40,7 +40,10 @@ cni::AddResult result_of(const cni::Request& request, const model::Attachment& a
   pod.mac = attachment.pod_mac.to_string();
   pod.mtu = attachment.mtu;
   pod.sandbox = request.netns_path;
-  result.interfaces = {host, pod};
+  // A pod with an ENI of its own may be without a way to the host's stack.
+  if (!host.name.empty()) result.interfaces.push_back(host);
+  const auto index = static_cast<std::uint32_t>(result.interfaces.size());
+  result.interfaces.push_back(pod);
   const auto gateway = [&](net::Family family) -> std::optional<net::IpAddress> {
     for (const auto& address : attachment.gateways) {
       if (address.family() == family) return address;
@@ -51,7 +54,7 @@ cni::AddResult result_of(const cni::Request& request, const model::Attachment& a
     cni::IpConfig ip;
     ip.address = net::Prefix::host(address);
     ip.gateway = gateway(address.family());
-    ip.interface = 1;
+    ip.interface = index;
     result.ips.push_back(ip);
     cni::RouteConfig route;
     route.destination = {address.is_v4() ? net::IpAddress::from_v4(0) : net::IpAddress{}, 0};
@@ -120,8 +123,10 @@ rpc::PluginAnswer Calls::serve(rpc::PluginRequest raw) {
   switch (request.command) {
     case cni::Command::Add:
       return add(request, raw);
-    case cni::Command::Del:
-      return simple(request, DelCall{request.key, reply}, reply, raw.connection);
+    case cni::Command::Del: {
+      auto netns = raw.netns ? std::make_shared<UniqueFd>(std::move(raw.netns)) : nullptr;
+      return simple(request, DelCall{request.key, reply, std::move(netns)}, reply, raw.connection);
+    }
     case cni::Command::Check: {
       auto netns = std::make_shared<UniqueFd>(std::move(raw.netns));
       return simple(request, CheckCall{request.key, netns, addresses_of(request), reply}, reply,
@@ -168,6 +173,8 @@ rpc::PluginAnswer Calls::add(const cni::Request& request, rpc::PluginRequest& ra
   call.request.bandwidth_problems = request.runtime.bandwidth_problems;
   call.request.priority = request.runtime.priority;
   call.request.priority_problem = request.runtime.priority_problem;
+  call.request.host_peer = !request.config.disable_host_peer;
+  call.request.host_stack = request.config.host_stack_cidrs;
   call.request.received = clock_.now();
   const Instant received = call.request.received;
   const ReplyTo reply = call.reply;

@@ -63,7 +63,8 @@ int run_command_line(int argc, char** argv) {
   CLI::App app{"terwayd: the node daemon of Terway", "terwayd"};
   app.add_option("--config,-c", options.config_path, "The configuration, eni_conf")
       ->capture_default_str();
-  app.add_option("--daemon-mode", options.daemon_mode, "ENIMultiIP: pods share ENIs");
+  app.add_option("--daemon-mode", options.daemon_mode,
+                 "ENIMultiIP (the default): pods share ENIs; ENIOnly: an ENI for each pod");
   app.add_option("--log-level", log_level, "Instead of the configuration's")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   app.add_flag("--version", version, "Print the version");

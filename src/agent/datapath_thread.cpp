@@ -82,8 +82,9 @@ void DatapathThread::wire(datapath::PodPlan plan, std::uint64_t serial,
                           std::shared_ptr<UniqueFd> netns) {
   give(Wire{std::move(plan), serial, std::move(netns), clock_.now()});
 }
-void DatapathThread::unwire(datapath::PodPlan plan, std::uint64_t serial) {
-  give(Unwire{std::move(plan), serial});
+void DatapathThread::unwire(datapath::PodPlan plan, std::uint64_t serial,
+                            std::shared_ptr<UniqueFd> netns) {
+  give(Unwire{std::move(plan), serial, std::move(netns)});
 }
 void DatapathThread::limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
                            std::uint64_t order) {
@@ -243,10 +244,12 @@ void DatapathThread::on(Unwire order) {
                           Error(Error::Kind::Unavailable, "a DEL has come"), Duration::zero()});
     return true;
   });
-  auto result = datapath_->remove_pod(order.plan);
+  auto result = datapath_->remove_pod(order.plan, order.netns == nullptr ? -1 : order.netns->get());
+  const bool is_back = !result.ok() || order.plan.mode != model::NetworkMode::Exclusive ||
+                       order.plan.eni_id.empty() || datapath_->is_ready(order.plan.eni_id);
   // Kept in the plan when it failed, nothing would tell a resync from a pod that is to stay.
   pods_.erase(order.plan.key);
-  inbox_.send(UnwiredFact{order.plan.key, order.serial, std::move(result)});
+  inbox_.send(UnwiredFact{order.plan.key, order.serial, std::move(result), is_back});
 }
 
 void DatapathThread::on(const Limit& order) {

@@ -31,7 +31,8 @@ class DatapathThread final : public Wiring {
   void keep(datapath::PodPlan plan) override;
   void caches_synced() override;
   void wire(datapath::PodPlan plan, std::uint64_t serial, std::shared_ptr<UniqueFd> netns) override;
-  void unwire(datapath::PodPlan plan, std::uint64_t serial) override;
+  void unwire(datapath::PodPlan plan, std::uint64_t serial,
+              std::shared_ptr<UniqueFd> netns) override;
   void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
              std::uint64_t order) override;
   void check(datapath::PodPlan plan, std::shared_ptr<UniqueFd> netns, Call call) override;
@@ -69,6 +70,7 @@ class DatapathThread final : public Wiring {
   struct Unwire {
     datapath::PodPlan plan;
     std::uint64_t serial = 0;
+    std::shared_ptr<UniqueFd> netns;
   };
   struct Limit {
     model::AttachmentKey key;
@@ -97,7 +99,8 @@ class DatapathThread final : public Wiring {
     std::shared_ptr<Channel<Watched>> reply;
     Instant until{};
   };
-  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Limit, Check, BringUp, TearDown, Find, Inspect, Watch>;
+  using Order = std::variant<Restore, Keep, Synced, Wire, Unwire, Limit, Check, BringUp, TearDown,
+                             Find, Inspect, Watch>;
 
   DatapathThread(std::unique_ptr<datapath::Datapath> datapath, UniqueFd wake, Inbox& inbox,
                  Clock& clock);

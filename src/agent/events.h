@@ -31,7 +31,8 @@ struct AddCall {
 };
 struct DelCall {
   model::AttachmentKey key;
-  ReplyTo reply;  // null: nobody waits
+  ReplyTo reply;                    // null: nobody waits
+  std::shared_ptr<UniqueFd> netns;  // null: the caller has none
 };
 struct CheckCall {
   model::AttachmentKey key;
@@ -93,6 +94,7 @@ struct UnwiredFact {
   model::AttachmentKey key;
   std::uint64_t serial = 0;
   Result<> result;
+  bool nic_is_back = true;  // false: the pod had a NIC of its own, which is nowhere to be seen
 };
 struct LimitedFact {
   std::uint64_t order = 0;
@@ -184,7 +186,8 @@ class Wiring {
   virtual void caches_synced() = 0;
   virtual void wire(datapath::PodPlan plan, std::uint64_t serial,
                     std::shared_ptr<UniqueFd> netns) = 0;
-  virtual void unwire(datapath::PodPlan plan, std::uint64_t serial) = 0;
+  virtual void unwire(datapath::PodPlan plan, std::uint64_t serial,
+                      std::shared_ptr<UniqueFd> netns) = 0;
   // Other limits for a wired pod; answered by a LimitedFact.
   virtual void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
                      std::uint64_t order) = 0;

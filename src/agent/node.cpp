@@ -62,12 +62,20 @@ datapath::PodPlan plan_of(const model::Attachment& attachment) {
   datapath::PodPlan plan;
   plan.key = attachment.key;
   plan.pod = attachment.pod;
+  plan.mode = attachment.mode;
+  plan.netns_path = attachment.netns_path;
+  plan.netns_inode = attachment.netns_inode;
   plan.eni_id = attachment.eni_id;
   plan.addresses = attachment.addresses;
   plan.mtu = attachment.mtu;
   for (const auto& prefix : attachment.extra_routes) plan.extra_routes.push_back({prefix});
   plan.bandwidth = attachment.bandwidth;
   plan.priority = attachment.priority;
+  if (attachment.mode == model::NetworkMode::Exclusive) {
+    plan.nic_mac = attachment.pod_mac;
+    plan.host_peer = attachment.host_peer;
+    plan.host_stack = attachment.host_stack;
+  }
   return plan;
 }
 
@@ -79,7 +87,7 @@ Node::Node(Parts parts, Names names, config::Loaded loaded, Random random)
       loaded_(std::move(loaded)),
       config_(loaded_.config),
       loaded_at_(started_wall_),
-      ipam_(ipam_settings(config_, {}), ipam_limits(config_, {}), std::move(random)) {}
+      ipam_(ipam_settings(config_, {}, names_.mode), ipam_limits(config_, {}), std::move(random)) {}
 
 void Node::start(const journal::Journal::Opened& opened, const journal::Contents& contents) {
   const Instant now = parts_.clock.now();
@@ -184,7 +192,7 @@ void Node::apply(Attachments::Actions actions, Instant now) {
   }
   for (auto& unwire : actions.unwire) {
     effects_.emplace_back([this, unwire = std::move(unwire)] {
-      parts_.wiring.unwire(plan_of(unwire.attachment), unwire.serial);
+      parts_.wiring.unwire(plan_of(unwire.attachment), unwire.serial, unwire.netns);
     });
   }
   for (auto& one : actions.answers) {
@@ -230,8 +238,13 @@ void Node::absorb(ipam::Turn turn, Instant) {
     entry.ipam = std::move(turn.changes);
     entries_.push_back(std::move(entry));
   }
-  for (auto& grant : turn.grants) {
-    attachments_.granted({grant.key, grant.eni_key, grant.eni_id, grant.addresses});
+  if (!turn.grants.empty()) {
+    std::map<std::string, net::Mac> macs;
+    for (const auto& eni : ipam_.enis()) macs[eni.key] = eni.mac;
+    for (auto& grant : turn.grants) {
+      attachments_.granted(
+          {grant.key, grant.eni_key, grant.eni_id, grant.addresses, macs[grant.eni_key]});
+    }
   }
   for (const auto& refusal : turn.refusals) attachments_.refused(refusal.key, refusal.error);
   for (auto& operation : turn.start) {
@@ -323,7 +336,8 @@ void Node::note(std::string_view kind, const std::string& subject, const std::st
 }
 
 void Node::reconfigure() {
-  ipam_.reconfigure(ipam_settings(config_, identity_), ipam_limits(config_, identity_));
+  ipam_.reconfigure(ipam_settings(config_, identity_, names_.mode),
+                    ipam_limits(config_, identity_));
   if (!identity_.known()) return;
   const Instant now = parts_.clock.now();
   for (auto& [key, request] : std::exchange(early_, {})) {
@@ -362,6 +376,23 @@ void Node::drain() {
   attachments_.give_up(Error(Error::Kind::Unavailable, "terwayd is stopping"));
 }
 
+// Pods of the other mode stay as they are until they go; an ENI cannot be in both.
+std::string Node::other_mode() const {
+  const bool exclusive = names_.mode == DaemonMode::Exclusive;
+  std::size_t others = 0;
+  std::string_view one;
+  for (const auto& attachment : attachments_.all()) {
+    if ((attachment.mode == model::NetworkMode::Exclusive) == exclusive) continue;
+    ++others;
+    one = model::to_string(attachment.mode);
+  }
+  if (others == 0) return "";
+  return fmt::format(
+      "{} pods of this node are wired as {}, and --daemon-mode {} is for others: new pods wait "
+      "until those are gone",
+      others, one, exclusive ? kExclusiveFlag : kSharedFlag);
+}
+
 std::string Node::not_ready() const {
   if (draining_) return "terwayd is stopping";
   if (!journal_fault_.empty()) return fmt::format("journal: {}", journal_fault_);
@@ -369,6 +400,7 @@ std::string Node::not_ready() const {
     return fmt::format("what this instance is and may have is not known: {}",
                        poll_fault_.empty() ? "no answer yet" : poll_fault_);
   }
+  if (const std::string other = other_mode(); !other.empty()) return other;
   for (const net::Family family : families()) {
     const auto counts = ipam_.counts(family);
     if (counts.idle > 0) continue;

@@ -14,6 +14,7 @@
 #include "agent/attachments.h"
 #include "agent/events.h"
 #include "agent/metrics.h"
+#include "agent/settings.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "config/config.h"
@@ -37,7 +38,7 @@ class Node {
   struct Names {
     std::string node;
     std::string config_path;
-    std::string daemon_mode = "shared";
+    DaemonMode mode = DaemonMode::Shared;
     std::string version;
     std::string fast_path;  // "on", or "off: why"
   };
@@ -113,6 +114,7 @@ class Node {
   void reconfigure();
   std::optional<datapath::EniPlan> eni_plan(const model::EniRecord& eni) const;
   std::vector<std::string> security_groups() const;
+  std::string other_mode() const;  // why the mode of the daemon keeps new pods waiting
   void update_metrics();
   void look_at_kernel(Instant now);
 

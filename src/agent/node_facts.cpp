@@ -41,6 +41,13 @@ void Node::on(const WiredFact& fact) {
 }
 
 void Node::on(const UnwiredFact& fact) {
+  const model::Attachment* gone = attachments_.find(fact.key);
+  if (!fact.nic_is_back && gone != nullptr) {
+    // Nothing is granted on it before it is seen again.
+    nics_.erase(gone->eni_key);
+    ipam_.nic_failed(gone->eni_key, "its NIC has not come back from the pod's namespace yet",
+                     parts_.clock.now());
+  }
   attachments_.unwired(fact.key, fact.serial, fact.result, parts_.clock.now());
 }
 
@@ -99,6 +106,10 @@ void Node::on(const DriftFact& fact) {
     return;
   }
   parts_.metrics.drift(fact.drift);
+  for (const model::Pod& pod : fact.drift.tampered) {
+    note("ProgramsRemoved", pod.to_string(),
+         "the pod had taken the programs off its NIC; they are attached again");
+  }
   const auto add = [this](const char* kind, std::uint32_t count) {
     if (count > 0) drift_[kind] += count;
   };
@@ -108,6 +119,7 @@ void Node::on(const DriftFact& fact) {
   add("neighbours", fact.drift.neighbours);
   add("links", fact.drift.links);
   add("sysctls", fact.drift.sysctls);
+  add("programs", fact.drift.programs);
   std::string what;
   for (std::size_t i = 0; i < fact.drift.what.size() && i < 5; ++i) {
     what += (i == 0 ? "" : "; ") + fact.drift.what[i];
@@ -167,6 +179,7 @@ void Node::adopt(const FoundInKernel& found) {
   model::Attachment attachment;
   attachment.key = found.key;
   attachment.state = model::AttachmentState::Wired;
+  if (names_.mode == DaemonMode::Exclusive) attachment.mode = model::NetworkMode::Exclusive;
   attachment.host_ifname = found.host_ifname;
   attachment.addresses = found.addresses;
   attachment.created = parts_.clock.wall();

@@ -147,7 +147,7 @@ cli::Status Node::status() const {
   s.instance_type = identity_.type.id;
   s.region = identity_.region_id;
   s.zone = identity_.instance.zone_id;
-  s.daemon_mode = names_.daemon_mode;
+  s.daemon_mode = names_.mode == DaemonMode::Exclusive ? "exclusive" : "shared";
   s.datapath = "veth";
   s.fast_path = names_.fast_path;
   s.ip_stack = stack_name(config_.stack);
@@ -235,7 +235,7 @@ cli::Enis Node::enis() const {
 }
 
 cli::Pool Node::pool() const {
-  const auto limits = ipam_limits(config_, identity_);
+  const auto& limits = ipam_.limits();
   cli::Pool p;
   p.pools = pool_counts();
   p.min_pool_size = config_.min_pool_size;

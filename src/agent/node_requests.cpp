@@ -54,6 +54,9 @@ void Node::on(AddCall call) {
                                      fmt::format("{}", fmt::join(call.request.bandwidth_problems,
                                                                  "; ")))}});
   }
+  if (const std::string other = other_mode(); !other.empty()) {
+    return tell(call.reply, {0, failure(Error::Kind::Unavailable, other)});
+  }
   const Call id = new_call(call.reply);
   if (id == 0) return;
   callers_[id].verb = "ADD";
@@ -62,13 +65,14 @@ void Node::on(AddCall call) {
   call.request.sticky =
       std::find(kinds.begin(), kinds.end(), call.request.pod.owner_kind) != kinds.end();
   call.request.deadline = call.request.received + config_.add_timeout;
+  if (names_.mode == DaemonMode::Exclusive) call.request.mode = model::NetworkMode::Exclusive;
   attachments_.add(id, std::move(call.request), parts_.clock.wall());
 }
 
 void Node::on(const DelCall& call) {
   const Call id = new_call(call.reply);
   if (id != 0) callers_[id].verb = "DEL";
-  attachments_.del(id, call.key);
+  attachments_.del(id, call.key, call.netns);
 }
 
 void Node::on(CheckCall call) {

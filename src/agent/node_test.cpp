@@ -77,7 +77,9 @@ struct Outside {
 // One life of the daemon: ports that remember what was ordered, until somebody carries it out.
 class Daemon final : public Wiring, public Cloud {
  public:
-  explicit Daemon(Outside& outside, const std::string& config = "{}") : outside_(outside) {
+  explicit Daemon(Outside& outside, const std::string& config = "{}",
+                  DaemonMode mode = DaemonMode::Shared)
+      : outside_(outside) {
     auto opened = journal::Journal::open(
         {outside.folder / "journal.db", outside.boot_id, outside.clock.now(), 200});
     REQUIRE(opened.ok());
@@ -86,7 +88,7 @@ class Daemon final : public Wiring, public Cloud {
     REQUIRE(contents.ok());
     node_ =
         std::make_unique<Node>(Node::Parts{*journal_, *this, *this, outside.clock, metrics_},
-                               Node::Names{"node-1", "/etc/eni/eni.json", "shared", "test"},
+                               Node::Names{"node-1", "/etc/eni/eni.json", mode, "test"},
                                config::parse(config).value(), Random(outside.random.below(~0ULL)));
     node_->start(*opened, *contents);
     settle();
@@ -130,7 +132,7 @@ class Daemon final : public Wiring, public Cloud {
   }
   ReplyTo del(const std::string& container) {
     const auto reply = std::make_shared<Channel<Answer>>();
-    tell(DelCall{{container, "eth0"}, reply});
+    tell(DelCall{{container, "eth0"}, reply, nullptr});
     return reply;
   }
 
@@ -178,10 +180,10 @@ class Daemon final : public Wiring, public Cloud {
                      {}});
     });
   }
-  void unwire(datapath::PodPlan plan, std::uint64_t serial) override {
+  void unwire(datapath::PodPlan plan, std::uint64_t serial, std::shared_ptr<UniqueFd>) override {
     orders_.push_back([this, plan, serial] {
       outside_.wired.erase(plan.key);
-      tell(UnwiredFact{plan.key, serial, Ok{}});
+      tell(UnwiredFact{plan.key, serial, Ok{}, true});
     });
   }
   void limit(const model::AttachmentKey& key, const model::Bandwidth& bandwidth,
@@ -461,7 +463,8 @@ TEST_CASE("after a restart a pod is served from the journal before the cloud has
   check_agreement(outside);
 }
 
-TEST_CASE("other limits are in the journal, then in the kernel, then answered, and outlive a restart") {
+TEST_CASE(
+    "other limits are in the journal, then in the kernel, then answered, and outlive a restart") {
   Outside outside;
   const auto ask = [](Daemon& daemon, const std::string& pod, std::optional<std::uint64_t> egress,
                       std::optional<std::uint64_t> ingress) {
@@ -665,3 +668,61 @@ TEST_CASE("a daemon killed between any two steps converges") {
 }
 
 }  // namespace terway::agent
+
+TEST_CASE("in the mode of an ENI for each pod, a pod is wired with the NIC of its own ENI") {
+  Outside outside;
+  Daemon daemon(outside, "{}", DaemonMode::Exclusive);
+  daemon.identify();
+  const auto first = daemon.add("c1"), second = daemon.add("c2");
+  daemon.work();
+  std::optional<Answer> keep;
+  REQUIRE(added(first, keep) != nullptr);
+  REQUIRE(added(second, keep) != nullptr);
+  REQUIRE(outside.wired.size() == 2);
+  std::set<net::Mac> macs;
+  for (const auto& [key, plan] : outside.wired) {
+    CHECK(plan.mode == model::NetworkMode::Exclusive);
+    CHECK(plan.nic_mac == outside.enis.at(plan.eni_id).mac);
+    CHECK(plan.addresses == std::vector{outside.enis.at(plan.eni_id).primary_address});
+    macs.insert(plan.nic_mac);
+  }
+  CHECK(macs.size() == 2);
+  check_agreement(outside);
+}
+
+TEST_CASE("after a change of the mode new pods wait until those of the one before are gone") {
+  Outside outside;
+  {
+    Daemon daemon(outside);
+    daemon.identify();
+    const auto reply = daemon.add("c1");
+    daemon.work();
+    std::optional<Answer> keep;
+    REQUIRE(added(reply, keep) != nullptr);
+  }
+  Daemon daemon(outside, "{}", DaemonMode::Exclusive);
+  daemon.identify();
+  daemon.work();
+  CHECK(daemon.node().not_ready().find("1 pods of this node are wired as veth") !=
+        std::string::npos);
+  CHECK(failure(daemon.add("c2")).find("new pods wait") != std::string::npos);
+  const auto gone = daemon.del("c1");
+  daemon.work();
+  CHECK(succeeded(gone));
+  CHECK(daemon.node().not_ready().empty());
+  const auto reply = daemon.add("c2");
+  daemon.work();
+  std::optional<Answer> keep;
+  const auto* pod = added(reply, keep);
+  REQUIRE(pod != nullptr);
+  CHECK(pod->mode == model::NetworkMode::Exclusive);
+}
+
+TEST_CASE("the flag of the mode is upstream's, and a wrong one is told what is allowed") {
+  CHECK(daemon_mode_from("").value() == DaemonMode::Shared);
+  CHECK(daemon_mode_from("ENIMultiIP").value() == DaemonMode::Shared);
+  CHECK(daemon_mode_from("ENIOnly").value() == DaemonMode::Exclusive);
+  const auto wrong = daemon_mode_from("VPC");
+  REQUIRE_FALSE(wrong.ok());
+  CHECK(wrong.error().message().find("ENIMultiIP (pods share ENIs), ENIOnly") != std::string::npos);
+}

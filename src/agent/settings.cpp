@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/settings.h"
 
+#include <fmt/core.h>
+
 #include "ipam/capacity.h"
 
 namespace terway::agent {
+
+Result<DaemonMode> daemon_mode_from(std::string_view flag) {
+  if (flag.empty() || flag == kSharedFlag) return DaemonMode::Shared;
+  if (flag == kExclusiveFlag) return DaemonMode::Exclusive;
+  return Error(Error::Kind::Invalid,
+               fmt::format("--daemon-mode {} is not allowed: {} (pods share ENIs), {} (an ENI for "
+                           "each pod)",
+                           flag, kSharedFlag, kExclusiveFlag));
+}
 
 model::Tags owner_tags() { return {{kCreatorTag, kCreator}}; }
 
@@ -29,8 +40,10 @@ std::vector<std::string> vswitches_of(const config::Config& config, const Identi
   return {identity.instance.vswitch_id};
 }
 
-ipam::Settings ipam_settings(const config::Config& config, const Identity& identity) {
+ipam::Settings ipam_settings(const config::Config& config, const Identity& identity,
+                             DaemonMode mode) {
   ipam::Settings settings;
+  settings.exclusive = mode == DaemonMode::Exclusive;
   switch (config.stack) {
     case config::Stack::V4:
       settings.stack = ipam::Stack::V4;
@@ -93,8 +106,9 @@ datapath::FastPathMode fast_path_of(config::Datapath datapath) {
 
 }  // namespace
 
-datapath::Settings datapath_settings(const config::Config& config) {
+datapath::Settings datapath_settings(const config::Config& config, DaemonMode mode) {
   datapath::Settings settings;
+  settings.exclusive = mode == DaemonMode::Exclusive;
   settings.pods_table = config.pods_table;
   settings.mark_mask = config.mark_mask;
   settings.ipv4 = config.stack != config::Stack::V6;
@@ -103,8 +117,8 @@ datapath::Settings datapath_settings(const config::Config& config) {
   settings.pods_reach_metadata = config.pods_reach_metadata;
   settings.fast_path = fast_path_of(config.datapath);
   settings.host_stack_cidrs = config.service_cidrs;
-  settings.host_stack_cidrs.insert(settings.host_stack_cidrs.end(),
-                                   config.host_stack_cidrs.begin(), config.host_stack_cidrs.end());
+  settings.host_stack_cidrs.insert(settings.host_stack_cidrs.end(), config.host_stack_cidrs.begin(),
+                                   config.host_stack_cidrs.end());
   return settings;
 }
 

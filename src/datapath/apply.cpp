@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/programs.h"
 #include "datapath/state.h"
@@ -54,6 +55,7 @@ Result<> write(kernel::Socket& socket, Writing& writing, Drift& drift,
 // The host ends: found by owner, by name, or by upstream's name; with the MAC that the pod knows.
 void match_links(Datapath::State& state, const Actual& actual, Writing& writing, Drift& drift) {
   for (auto& [key, pod] : state.pods) {
+    if (!pod.plan.has_host_end()) continue;
     const kernel::Link* link = find_host_end(actual, key, pod.plan.pod);
     pod.ifindex = link == nullptr ? 0 : link->ifindex;
     if (link == nullptr) {
@@ -244,6 +246,7 @@ Result<> apply(Datapath::State& state, bool prune, Drift& drift) {
     }
   }
   TRY(write(state.route, leftovers, drift, failure));
+  TRY(look_into_pods(state, drift));
   TRY(apply_fast_path(state, actual, prune, drift));
   if (failure) return std::move(*failure);
   return Ok{};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/state.h"
 #include "datapath/wire.h"
@@ -134,6 +135,13 @@ Result<> Datapath::check_pod(const PodPlan& pod, const UniqueFd& netns) {
   const auto known = state_->pods.find(pod.key);
   if (known == state_->pods.end()) {
     return wrong(fmt::format("pod {} is not wired here", pod.key.to_string()));
+  }
+  if (known->second.plan.mode == model::NetworkMode::Exclusive) {
+    std::optional<kernel::Link> peer;
+    if (known->second.plan.has_host_end()) {
+      TRY(check_host_side(*state_, known->second, peer.emplace()));
+    }
+    return check_exclusive(*state_, known->second, peer, netns.get());
   }
   kernel::Link host_end;
   TRY(check_host_side(*state_, known->second, host_end));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/programs.h"
 #include "datapath/shaper.h"
@@ -81,7 +82,7 @@ const FastPathStatus& Datapath::fast_path() const { return state_->fast_path_sta
 Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
   const std::uint32_t mask = settings.mark_mask != 0 ? settings.mark_mask : kDefaultMarkMask;
   NodeLayout node{settings.pods_table != 0 ? settings.pods_table : kPodsTable,
-                  TRY(MarkBits::make(mask)), settings.ipv4, settings.ipv6};
+                  TRY(MarkBits::make(mask)), settings.ipv4, settings.ipv6, settings.exclusive};
   node.pods_reach_metadata = settings.pods_reach_metadata;
   // Events first: what changes while we look is seen afterwards.
   auto monitor = TRY(kernel::Monitor::open(
@@ -95,6 +96,7 @@ Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
   const Actual actual = TRY(read_actual(state->route, state->netfilter, node.ipv4, node.ipv6));
   state->kernel_ipv6 = kernel::read_sysctl("net/ipv6/conf/all/forwarding").ok();
   recall_numbers(*state, actual);
+  state->pods_monitor = TRY(kernel::Monitor::open({.filters = true, .everywhere = true}));
   TRY(open_fast_path(*state, settings));
   state->primary = find_primary(actual, {});
   state->links_marked =
@@ -158,12 +160,20 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
 Result<> Datapath::set_bandwidth(const model::AttachmentKey& key,
                                  const model::Bandwidth& bandwidth) {
   const auto found = state_->pods.find(key);
-  if (found == state_->pods.end() || found->second.ifindex == 0) {
+  const bool wired = found != state_->pods.end() &&
+                     (found->second.ifindex != 0 || found->second.end ||
+                      !found->second.plan.has_host_end());
+  if (!wired) {
     return Error(Error::Kind::NotFound, fmt::format("pod {} is not wired here", key.to_string()));
   }
   found->second.plan.bandwidth = bandwidth;
   Drift drift;
   return shape(*state_, found->second, drift);
+}
+
+bool Datapath::is_ready(const std::string& eni_id) const {
+  const auto found = state_->nics.find(eni_id);
+  return found != state_->nics.end() && found->second.ready;
 }
 
 Result<std::vector<Datapath::Found>> Datapath::find_attachments() {
@@ -180,6 +190,12 @@ Result<std::vector<Datapath::Found>> Datapath::find_attachments() {
       }
     }
     found.push_back(std::move(attachment));
+  }
+  // Without a pair to the host's stack, the NIC in the pod is all that there is.
+  for (const auto& [key, pod] : state_->pods) {
+    const auto nic = state_->nics.find(pod.plan.eni_id);
+    if (pod.plan.has_host_end() || nic == state_->nics.end()) continue;
+    if (TRY(is_in_its_pod(*state_, nic->second))) found.push_back({key, "", pod.plan.addresses});
   }
   return found;
 }

@@ -54,6 +54,9 @@ struct Settings {
   // What pods reach through the host's stack, besides the node's own addresses: Services of a
   // kube-proxy, the node-local DNS address.
   std::vector<net::Prefix> host_stack_cidrs;
+  // Pods get an ENI each, which goes into their namespace. Those of the other mode that are wired
+  // already stay as they are.
+  bool exclusive = false;
   // Whether pods may reach the instance's metadata service.
   bool pods_reach_metadata = true;
 };
@@ -83,7 +86,11 @@ class Datapath {
   Result<PodWired> add_pod(const PodPlan& pod, const UniqueFd& netns);
   // Detaches logically (route, mark, neighbour and conntrack entries of its addresses) and marks
   // the link for background deletion; only what belongs to this key. Success when nothing is there.
-  Result<> remove_pod(const PodPlan& pod);
+  // A pod's own NIC is back in the node afterwards, or its namespace is gone (`netns`: descriptor,
+  // -1: found by the plan's path); Unavailable where neither can be told.
+  Result<> remove_pod(const PodPlan& pod, int netns = -1);
+  // Whether a pod can be wired on the ENI now; false where its NIC is missing.
+  bool is_ready(const std::string& eni_id) const;
   // Changes the limits of a wired pod, losing nothing; error NotFound for any other.
   Result<> set_bandwidth(const model::AttachmentKey& key, const model::Bandwidth& bandwidth);
   // Verifies as CNI CHECK demands; the error names what is missing or different.

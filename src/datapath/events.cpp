@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/state.h"
 
@@ -31,6 +32,13 @@ struct Judge {
   bool is_ours(int ifindex) const {
     return nic_of(ifindex) != nullptr || pod_of(ifindex) != nullptr;
   }
+  // The NIC of an exclusive ENI, whatever its number is by now.
+  const Nic* whole_nic_of(const kernel::Link& link) const {
+    for (const auto& [id, nic] : state.nics) {
+      if (nic.plan.mac == link.mac && !link.stacked() && is_exclusive(state, id)) return &nic;
+    }
+    return nullptr;
+  }
   bool is_primary(int ifindex) const {
     return state.primary && state.primary->link.ifindex == ifindex;
   }
@@ -40,6 +48,12 @@ struct Judge {
     if (const WiredPod* pod = pod_of(link.ifindex)) {
       return removed || !link.up() || link.group != kPodGroup ||
              (!pod->adopted && link.mac != host_mac_of(pod->plan.key));
+    }
+    if (const Nic* nic = whole_nic_of(link)) {
+      // It comes and goes by our own doing, and waits down.
+      return removed ? !nic->away
+                     : nic->away || link.up() == nic->ready ||
+                           (!nic->ready && link.flags != nic->link.flags);
     }
     if (const Nic* nic = nic_of(link.ifindex)) {
       return removed || !link.up() || link.mtu != nic->link.mtu || link.mac != nic->plan.mac ||
@@ -116,6 +130,7 @@ Result<bool> read_replies(Nic& nic) {
 
 std::vector<int> Datapath::poll_fds() const {
   std::vector<int> fds = {state_->monitor.fd(), state_->nft_monitor.fd()};
+  if (state_->pods_monitor) fds.push_back(state_->pods_monitor->fd());
   if (state_->events) fds.push_back(state_->events->fd());
   for (const auto& [id, nic] : state_->nics) {
     for (const Gateway& gateway : nic.gateways) {
@@ -148,6 +163,7 @@ Result<bool> Datapath::drain_events() {
   };
   TRY(judge_all(state.monitor, state.route.port()));
   TRY(judge_all(state.nft_monitor, state.netfilter.port()));
+  if (TRY(hears_of_pods(state))) due = true;
   for (auto& [id, nic] : state.nics) {
     if (TRY(read_replies(nic))) due = true;
   }

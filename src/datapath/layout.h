@@ -22,6 +22,7 @@ struct NodeLayout {
   MarkBits marks;
   bool ipv4 = true;
   bool ipv6 = false;
+  bool exclusive = false;  // pods have ENIs of their own: by the primary NIC leaves what is theirs
   bool pods_reach_metadata = true;
 };
 

@@ -8,6 +8,7 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "datapath/layout.h"
@@ -23,6 +24,7 @@ constexpr std::int32_t kMangle =
     -150;  // NF_IP_PRI_MANGLE: connections are known, nothing is NATed yet
 constexpr std::int32_t kFilter = 0;         // NF_IP_PRI_FILTER
 constexpr std::int32_t kAfterDnat = -90;    // behind NF_IP_PRI_NAT_DST
+constexpr std::int32_t kSourceNat = 100;    // NF_IP_PRI_NAT_SRC
 constexpr const char* kNicsMap = "nics";    // ifindex -> remember it
 constexpr const char* kEnisMap = "enis";    // ifindex -> refuse what is no pod's
 constexpr const char* kExitsMap = "exits";  // ifindex -> drop what has not its mark
@@ -131,6 +133,26 @@ Chain forward() {
   return chain;
 }
 
+// Pods with an ENI of their own have no NIC in the node: what the node's Services sent elsewhere
+// leaves with the node's address, and nothing else of theirs leaves here.
+Rule services_only(const NodeLayout& node, std::uint32_t primary) {
+  return {"of pods with an ENI of their own, only by a Service",
+          {LoadMeta{NFT_META_IIFGROUP}, Bitwise{~(kPodGroup ^ kDyingGroup), 0},
+           Compare{true, bytes_of(kPodGroup)}, LoadMeta{NFT_META_MARK},
+           Bitwise{node.marks.mask(), 0}, Compare{true, bytes_of(primary)},
+           LoadCt{NFT_CT_DIRECTION}, ct_direction(IP_CT_DIR_ORIGINAL), LoadCt{NFT_CT_STATUS},
+           Bitwise{IPS_DST_NAT, 0}, Compare{true, bytes_of(0)}, GiveVerdict{Verdict::Drop, {}}}};
+}
+
+Chain postrouting(const NodeLayout& node, std::uint32_t primary) {
+  Chain chain{"postrouting", {{"nat", NF_INET_POST_ROUTING, kSourceNat}}, {}};
+  chain.rules.push_back({"of pods with an ENI of their own, by a Service",
+                         {LoadMeta{NFT_META_MARK}, Bitwise{node.marks.mask(), 0},
+                          Compare{true, bytes_of(primary)}, LoadCt{NFT_CT_STATUS},
+                          Bitwise{IPS_DST_NAT, 0}, Compare{false, bytes_of(0)}, Masquerade{}}});
+  return chain;
+}
+
 Chain only_by(const NodeLayout& node, std::uint32_t mark) {
   return {only_by_chain(mark),
           {},
@@ -162,8 +184,17 @@ Table nft_table(const NodeLayout& node, const std::vector<NicLayout>& nics,
                 const std::vector<PodLayout>& pods) {
   Table table;
   table.name = kNftTable;
-  table.chains = {prerouting(node),   from_pod(node), after_dnat(),
-                  only_to_pods(node), forward(),      output(node)};
+  Chain forwarded = forward();
+  const auto primary =
+      std::find_if(nics.begin(), nics.end(), [](const NicLayout& nic) { return nic.primary; });
+  if (node.exclusive && primary != nics.end()) {
+    forwarded.rules.insert(forwarded.rules.begin(), services_only(node, primary->mark));
+    table.chains.push_back(postrouting(node, primary->mark));
+  }
+  for (auto& chain : {prerouting(node), from_pod(node), after_dnat(), only_to_pods(node), forwarded,
+                      output(node)}) {
+    table.chains.push_back(chain);
+  }
   Map nics_map{kNicsMap, KeyType::Interface, {}};
   Map exits_map{kExitsMap, KeyType::Interface, {}};
   Map enis_map{kEnisMap, KeyType::Interface, {}};

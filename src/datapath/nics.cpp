@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/state.h"
 #include "kernel/address.h"
@@ -233,12 +234,20 @@ std::optional<Primary> find_primary(const Actual& actual, const std::map<std::st
 
 Result<> step_up(Datapath::State& state, Nic& nic, const std::vector<kernel::Link>& links,
                  Drift& drift) {
+  const bool whole = is_exclusive(state, nic.plan.eni_id);
   auto found = find_nic(state, nic.plan, links);
   const int before = nic.link.ifindex;
   nic.link = found.ok() ? *found : kernel::Link{};
-  if (nic.link.ifindex != before) {
+  if (nic.link.ifindex != before && !whole) {
     nic.ready = false;
     nic.gateways.clear();
+  }
+  if (whole) {
+    set_gateways(state, nic);
+    if (found.is(Error::Kind::NotFound) && TRY(is_in_its_pod(state, nic))) return Ok{};
+    nic.away = false;
+    nic.ready = nic.ready && found.ok();
+    TRY(restore_mac(state, nic, links));
   }
   TRY(std::move(found));
   set_gateways(state, nic);
@@ -246,11 +255,14 @@ Result<> step_up(Datapath::State& state, Nic& nic, const std::vector<kernel::Lin
     return Error(Error::Kind::Invalid,
                  fmt::format("ENI {}: no gateway of a family that this node has", nic.plan.eni_id));
   }
+  if (whole && knows_gateways(nic)) return put_away(state, nic, drift);
   TRY(set_sysctls(state, nic.link, drift));
   TRY(set_link(state, nic, drift));
-  TRY(set_addresses(state, nic, drift));
-  TRY(recall_gateways(state, nic));
-  TRY(state.mark_of(nic.link.ifindex));
+  if (!whole) {
+    TRY(set_addresses(state, nic, drift));
+    TRY(recall_gateways(state, nic));
+    TRY(state.mark_of(nic.link.ifindex));
+  }
   if ((nic.link.flags & IFF_RUNNING) == 0) {
     return Error(Error::Kind::Unavailable,
                  fmt::format("ENI {}: {} has no carrier yet", nic.plan.eni_id, nic.link.name));
@@ -263,7 +275,7 @@ Result<> step_up(Datapath::State& state, Nic& nic, const std::vector<kernel::Lin
         fmt::format("ENI {}: gateway {} has not answered on {} (asked {} times)", nic.plan.eni_id,
                     gateway.address.to_string(), nic.link.name, gateway.asked));
   }
-  return Ok{};
+  return whole ? put_away(state, nic, drift) : Ok{};
 }
 
 Result<EniNic> Datapath::bring_up(const EniPlan& eni) {

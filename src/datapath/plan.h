@@ -48,12 +48,22 @@ struct PodPlan {
   model::AttachmentKey key;
   model::Pod pod;
   model::NetworkMode mode = model::NetworkMode::Veth;
+  // The namespace, for when nobody hands over a descriptor of it; empty and 0 where not known.
+  std::string netns_path;
+  std::uint64_t netns_inode = 0;
   std::string eni_id;                     // whose NIC its addresses leave by
   std::vector<net::IpAddress> addresses;  // at most one of each family
   std::uint32_t mtu = 0;                  // 0: the ENI's
   std::vector<Route> extra_routes;        // through the gateway, besides the default route
   model::Bandwidth bandwidth;
   model::NetworkPriority priority = model::NetworkPriority::None;
+  // Of a pod with an ENI of its own: the NIC's MAC; whether there is a pair to the host's stack,
+  // and what is routed by it besides the node's own addresses.
+  net::Mac nic_mac;
+  bool host_peer = true;
+  std::vector<net::Prefix> host_stack;
+
+  bool has_host_end() const { return mode != model::NetworkMode::Exclusive || host_peer; }
 };
 
 // What add_pod() made: for the CNI result and the journal.
@@ -82,6 +92,8 @@ struct Drift {
   std::uint32_t sysctls = 0;
   std::uint32_t programs = 0;     // attached, and entries of their maps
   std::vector<std::string> what;  // one line each, for the log
+  // Pods that had taken the programs off their own NIC; they are back.
+  std::vector<model::Pod> tampered;
 
   std::uint32_t total() const {
     return rules + routes + marks + neighbours + links + sysctls + programs;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/migrate.h"
 #include "datapath/names.h"
 #include "datapath/shaper.h"
@@ -75,7 +76,7 @@ Result<bool> has_programs(Datapath::State& state, int ifindex) {
 Result<> attach_enis(Datapath::State& state, Drift& drift) {
   std::vector<Attachment> wanted;
   for (const auto& [id, nic] : state.nics) {
-    if (nic.link.ifindex == 0) continue;
+    if (nic.link.ifindex == 0 || is_exclusive(state, id)) continue;
     // A pod that the programs do not know of would be cut off.
     const bool unknown = std::any_of(state.pods.begin(), state.pods.end(), [&](const auto& entry) {
       return entry.second.plan.eni_id == id && entry.second.ifindex != 0 && !entry.second.end;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 
 namespace terway::datapath {
@@ -32,6 +33,13 @@ std::uint32_t Datapath::State::mark_of_eni(const std::string& eni_id) const {
   return number == numbers.end() ? 0 : node.marks.mark_of(number->second);
 }
 
+// With an ENI of its own: by the primary NIC, what a Service sends elsewhere.
+std::uint32_t Datapath::State::mark_of_pod(const PodPlan& pod) const {
+  if (pod.mode != model::NetworkMode::Exclusive) return mark_of_eni(pod.eni_id);
+  const auto number = primary ? numbers.find(primary->link.ifindex) : numbers.end();
+  return number == numbers.end() ? 0 : node.marks.mark_of(number->second);
+}
+
 std::vector<NicLayout> Datapath::State::nic_layouts() {
   std::vector<NicLayout> layouts;
   if (primary) {
@@ -40,7 +48,7 @@ std::vector<NicLayout> Datapath::State::nic_layouts() {
     }
   }
   for (const auto& [id, nic] : nics) {
-    if (nic.link.ifindex == 0) continue;
+    if (nic.link.ifindex == 0 || is_exclusive(*this, id)) continue;
     const auto number = numbers.find(nic.link.ifindex);
     if (number == numbers.end()) continue;
     NicLayout layout{nic.link.ifindex, node.marks.mark_of(number->second), false, {}, {}};
@@ -74,7 +82,7 @@ std::vector<PodLayout> Datapath::State::pod_layouts() const {
       if (enabled(address.family())) layout.addresses.push_back(address);
     }
     if (!pod.adopted) layout.pod_mac = pod_mac_of(key);
-    layout.mark = mark_of_eni(pod.plan.eni_id);
+    layout.mark = mark_of_pod(pod.plan);
     layouts.push_back(std::move(layout));
   }
   return layouts;

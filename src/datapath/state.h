@@ -36,6 +36,7 @@ struct Nic {
   kernel::Link link;  // ifindex 0 while there is none
   std::vector<Gateway> gateways;
   bool ready = false;
+  bool away = false;  // in its pod's namespace: then `link` is none (exclusive.h)
   bool is_ipvlan_parent = false;  // has the programs of IPVLAN mode (ipvlan.cpp says it)
 };
 
@@ -44,12 +45,12 @@ struct WiredPod {
   int ifindex = 0;  // of the host end; 0 when it is missing
   std::string host_ifname;
   bool adopted = false;  // made by upstream: MACs and name are its
-  // ifindex of the token bucket that a limited direction goes through (shaper.h); 0: unlimited.
-  int egress_shaper = 0;
-  int ingress_shaper = 0;
   // Where the programs meet it; absent while they do not (fast_path.h). Said by the file of its
   // mode.
   std::optional<PodEnd> end{};
+  // ifindex of the token bucket that a limited direction goes through (shaper.h); 0: unlimited.
+  int egress_shaper = 0;
+  int ingress_shaper = 0;
 };
 
 // The NIC that holds the default route: never touched, but known, for connections come in on it.
@@ -72,6 +73,7 @@ struct Datapath::State {
   std::map<int, std::uint32_t> numbers{};      // ifindex -> NIC number in marks
   std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
+  std::set<int> draining{};  // token buckets out of use, to be deleted when they are empty
   std::optional<FastPath> fast_path{};         // absent: policy routing carries everything
   FastPathStatus fast_path_status{};
   FlowSweeper sweeper{};
@@ -83,8 +85,8 @@ struct Datapath::State {
   bool pods_reach_metadata = true;
   bool knows_all_pods = false;  // an authoritative resync has been
   bool programs_swept = false;  // without a fast path: none of an earlier life is left
-  std::set<int> draining{};  // token buckets out of use, to be deleted when they are empty
   bool links_marked = false;
+  std::optional<kernel::Monitor> pods_monitor{};  // what becomes of programs in pods' namespaces
   bool kernel_ipv6 = true;  // false with ipv6.disable=1: links refuse IPv6 settings
 
   // Settles a link that is still down: no address of the kernel's own making.
@@ -96,6 +98,8 @@ struct Datapath::State {
   Result<std::uint32_t> mark_of(int ifindex);
   // The mark by which a pod leaves; 0 while its ENI has no NIC.
   std::uint32_t mark_of_eni(const std::string& eni_id) const;
+  // By which the pod's packets leave the node when they came by its host end.
+  std::uint32_t mark_of_pod(const PodPlan& pod) const;
   std::vector<NicLayout> nic_layouts();
   std::vector<PodLayout> pod_layouts() const;
   // The other pod that has this address now, if any.

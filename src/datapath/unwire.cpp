@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/flows.h"
 #include "datapath/names.h"
 #include "datapath/shaper.h"
@@ -58,15 +59,13 @@ Result<> detach(Datapath::State& state, const kernel::Link& link,
   return Ok{};
 }
 
-}  // namespace
-
-Result<> Datapath::remove_pod(const PodPlan& pod) {
-  State& state = *state_;
+// All but a pod's own NIC.
+Result<> detach_pod(Datapath::State& state, const PodPlan& pod) {
   const auto link = TRY(host_end_of(state, pod));
   const auto addresses = addresses_of(state, pod);
   const auto known = state.pods.find(pod.key);
   const bool was_known = known != state.pods.end();
-  const std::uint32_t mark = state.mark_of_eni(was_known ? known->second.plan.eni_id : pod.eni_id);
+  const std::uint32_t mark = state.mark_of_pod(was_known ? known->second.plan : pod);
   const WiredPod wired = was_known ? known->second : WiredPod{};
   state.pods.erase(pod.key);
   if (state.fast_path) {
@@ -96,6 +95,14 @@ Result<> Datapath::remove_pod(const PodPlan& pod) {
     return Ok{};
   }
   return unmarked;
+}
+
+}  // namespace
+
+Result<> Datapath::remove_pod(const PodPlan& pod, int netns) {
+  TRY(detach_pod(*state_, pod));
+  if (pod.mode != model::NetworkMode::Exclusive) return Ok{};
+  return bring_home(*state_, pod, netns);
 }
 
 Result<> Datapath::flush_address(const net::IpAddress& address) {

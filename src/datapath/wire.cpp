@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "datapath/exclusive.h"
 #include "datapath/names.h"
 #include "datapath/programs.h"
 #include "datapath/shaper.h"
@@ -107,7 +108,9 @@ Result<bool> remove_old_host_end(Datapath::State& state, const PodPlan& pod,
 
 Result<> make_ends(Datapath::State& state, const PodPlan& pod, std::uint32_t mtu, int netns) {
   const kernel::VethEnd host{host_ifname_of(pod.key), host_mac_of(pod.key), mtu, kPodGroup, 0, -1};
-  const kernel::VethEnd inner{pod.key.ifname, pod_mac_of(pod.key), mtu, 0, 0, netns};
+  const bool beside_nic = pod.mode == model::NetworkMode::Exclusive;
+  const kernel::VethEnd inner{beside_nic ? std::string(kPeerIfname) : pod.key.ifname,
+                              pod_mac_of(pod.key), mtu, 0, 0, netns};
   auto made = state.route.request(kernel::make_veth(host, inner));
   if (!made.is(Error::Kind::Exists)) return made;
   // Which of the two names is taken, the kernel does not say.
@@ -148,7 +151,7 @@ Result<> write_host_side(Datapath::State& state, const PodPlan& pod, int ifindex
 }
 
 Result<> write_marks(Datapath::State& state, const PodPlan& pod) {
-  const std::uint32_t mark = state.mark_of_eni(pod.eni_id);
+  const std::uint32_t mark = state.mark_of_pod(pod);
   std::vector<kernel::nft::MapChange> changes;
   for (const net::IpAddress& address : pod.addresses) {
     kernel::nft::MapChange change{pods_map(address.family()), {pod_element(address, mark)}, {}};
@@ -156,7 +159,7 @@ Result<> write_marks(Datapath::State& state, const PodPlan& pod) {
     for (const auto& [key, other] : state.pods) {
       const auto& theirs = other.plan.addresses;
       if (std::find(theirs.begin(), theirs.end(), address) == theirs.end()) continue;
-      const std::uint32_t former = state.mark_of_eni(other.plan.eni_id);
+      const std::uint32_t former = state.mark_of_pod(other.plan);
       if (former != 0) change.remove = {pod_element(address, former)};
     }
     changes.push_back(std::move(change));
@@ -222,13 +225,15 @@ Result<> write_pod_side(const Datapath::State& state, const PodPlan& pod, kernel
 }
 
 Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
-  const std::string name = host_ifname_of(pod.key);
-  const kernel::Link link = TRY(kernel::get_link(state.route, name));
-  const int ifindex = link.ifindex;
-  WiredPod fresh{pod, ifindex, name, false};
-  say_veth_end(state, pod.key, fresh, link);
-  if (fresh.end) TRY(state.fast_path->write_pod(pod_entry(state, fresh)));
-  TRY(write_host_side(state, pod, ifindex));
+  WiredPod fresh{pod, 0, "", false};
+  if (pod.has_host_end()) {
+    fresh.host_ifname = host_ifname_of(pod.key);
+    const kernel::Link link = TRY(kernel::get_link(state.route, fresh.host_ifname));
+    fresh.ifindex = link.ifindex;
+    say_veth_end(state, pod.key, fresh, link);
+    if (fresh.end) TRY(state.fast_path->write_pod(pod_entry(state, fresh)));
+    TRY(write_host_side(state, pod, fresh.ifindex));
+  }
   auto marked = write_marks(state, pod);
   // An address has one owner, the last that got it.
   for (auto& [key, other] : state.pods) {
@@ -248,10 +253,32 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
     TRY(apply(state, false, drift));
   }
   TRY(shape_new(state, wired));
-  auto inner = TRY(enter(pod, netns));
-  TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
-  TRY(kernel::get_link(state.route, ifindex));
+  if (pod.mode == model::NetworkMode::Exclusive) {
+    TRY_WITHIN("in the pod's namespace", enter_exclusive(state, wired, netns));
+  } else {
+    auto inner = TRY(enter(pod, netns));
+    TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
+  }
+  if (wired.ifindex != 0) TRY(kernel::get_link(state.route, wired.ifindex));
   return Ok{};
+}
+
+// The same pod again: its NIC is still where it was.
+Result<> fetch_nic(Datapath::State& state, const Nic& nic, const PodPlan& pod, int netns) {
+  if (nic.link.ifindex != 0) return Ok{};
+  const auto known = state.pods.find(pod.key);
+  return bring_home(state, known == state.pods.end() ? pod : PodPlan(known->second.plan), netns);
+}
+
+PodWired answer_of(const PodPlan& pod, const Nic& nic, std::uint32_t mtu) {
+  const bool whole = pod.mode == model::NetworkMode::Exclusive;
+  PodWired answer{pod.has_host_end() ? host_ifname_of(pod.key) : "", host_mac_of(pod.key),
+                  whole ? nic.plan.mac : pod_mac_of(pod.key), mtu, {}};
+  for (const net::IpAddress& address : pod.addresses) {
+    const auto& own = address.is_v4() ? nic.plan.gateway_v4 : nic.plan.gateway_v6;
+    answer.gateways.push_back(whole && own ? *own : pod_gateway(address.family()));
+  }
+  return answer;
 }
 
 }  // namespace
@@ -264,21 +291,21 @@ Result<PodWired> Datapath::add_pod(const PodPlan& pod, const UniqueFd& netns) {
     return Error(Error::Kind::Unavailable,
                  fmt::format("pod {}: ENI {} is not up", pod.key.to_string(), pod.eni_id));
   }
+  const std::string who = "pod " + pod.key.to_string();
+  if (pod.mode == model::NetworkMode::Exclusive) {
+    TRY_WITHIN(who, fetch_nic(state, nic->second, pod, netns.get()));
+  }
   const std::uint32_t mtu = pod.mtu != 0 ? pod.mtu : nic->second.link.mtu;
   TRY(remove_upstream_rules(state, pod));
-  TRY_WITHIN("pod " + pod.key.to_string(), make_ends(state, pod, mtu, netns.get()));
+  if (pod.has_host_end()) TRY_WITHIN(who, make_ends(state, pod, mtu, netns.get()));
   auto wired = wire(state, pod, netns.get());
   if (!wired.ok()) {
     Error error = wired.take_error();
     // The routes go with the link; the rest is undone as a DEL would.
-    (void)remove_pod(pod);
-    return std::move(error).within("pod " + pod.key.to_string());
+    (void)remove_pod(pod, netns.get());
+    return std::move(error).within(who);
   }
-  PodWired answer{host_ifname_of(pod.key), host_mac_of(pod.key), pod_mac_of(pod.key), mtu, {}};
-  for (const net::IpAddress& address : pod.addresses) {
-    answer.gateways.push_back(pod_gateway(address.family()));
-  }
-  return answer;
+  return answer_of(pod, nic->second, mtu);
 }
 
 }  // namespace terway::datapath

@@ -19,7 +19,7 @@
 
 namespace terway::journal {
 
-inline constexpr std::uint32_t kSchemaVersion = 2;
+inline constexpr std::uint32_t kSchemaVersion = 3;
 inline constexpr char kDefaultPath[] = "/var/lib/cni/terway/journal.db";
 
 // Something learnt from the cloud that a start without the cloud needs: the instance, its type's

@@ -60,6 +60,9 @@ model::Attachment sample_attachment() {
   a.sticky = true;
   a.bandwidth = {10'000'000, 1'000'000'000};
   a.priority = model::NetworkPriority::Burstable;
+  a.mode = model::NetworkMode::Exclusive;
+  a.host_peer = false;
+  a.host_stack = {*net::Prefix::parse("169.254.20.10/32"), *net::Prefix::parse("fd00::/8")};
   a.created = WallTime(seconds(1'700'000'000));
   return a;
 }

@@ -39,6 +39,11 @@ CREATE TABLE operation (
 ALTER TABLE attachment ADD COLUMN egress_limit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attachment ADD COLUMN ingress_limit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attachment ADD COLUMN priority TEXT NOT NULL DEFAULT '';
+)",
+    R"(
+ALTER TABLE attachment ADD COLUMN mode TEXT NOT NULL DEFAULT 'veth';
+ALTER TABLE attachment ADD COLUMN host_peer INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attachment ADD COLUMN host_stack TEXT NOT NULL DEFAULT '';
 )"};
 
 namespace {
@@ -133,7 +138,8 @@ Result<> read_table(Database& database, const char* table, const char* columns,
 constexpr char kAttachmentColumns[] =
     "container_id, ifname, state, pod_namespace, pod_name, pod_uid, owner_kind, sticky, network,"
     "netns_path, netns_inode, eni_key, eni_id, addresses, extra_routes, host_ifname, host_mac,"
-    "pod_mac, mtu, gateways, created, egress_limit, ingress_limit, priority";
+    "pod_mac, mtu, gateways, created, egress_limit, ingress_limit, priority,"
+    "mode, host_peer, host_stack";
 constexpr char kEniColumns[] =
     "key, eni_id, state, mac, vswitch_id, primary_address, since, failures, last_error";
 constexpr char kAddressColumns[] =
@@ -174,6 +180,9 @@ model::Attachment read_attachment(Row& row) {
   a.bandwidth.egress = static_cast<std::uint64_t>(row.integer());
   a.bandwidth.ingress = static_cast<std::uint64_t>(row.integer());
   a.priority = row.word(model::network_priority_from);
+  a.mode = row.word(model::network_mode_from);
+  a.host_peer = row.integer() != 0;
+  a.host_stack = row.list<net::Prefix>();
   return a;
 }
 
@@ -249,7 +258,7 @@ Result<std::unique_ptr<Statements>> Statements::prepare(Database& database) {
   const auto sql = [&](std::string_view text) { return database.prepare(text); };
   return std::unique_ptr<Statements>(new Statements(
       TRY(sql("BEGIN IMMEDIATE")), TRY(sql("COMMIT")), TRY(sql("ROLLBACK")),
-      TRY(sql(put_sql("attachment", kAttachmentColumns, 24))),
+      TRY(sql(put_sql("attachment", kAttachmentColumns, 27))),
       TRY(sql("DELETE FROM attachment WHERE container_id = ? AND ifname = ?")),
       TRY(sql(put_sql("eni", kEniColumns, 9))), TRY(sql("DELETE FROM eni WHERE key = ?")),
       TRY(sql(put_sql("address", kAddressColumns, 13))),
@@ -284,6 +293,9 @@ Result<> Statements::put(const model::Attachment& a) {
       .bind(static_cast<std::int64_t>(a.bandwidth.egress))
       .bind(static_cast<std::int64_t>(a.bandwidth.ingress))
       .bind(model::to_string(a.priority))
+      .bind(model::to_string(a.mode))
+      .bind(std::int64_t{a.host_peer})
+      .bind(joined(a.host_stack))
       .run();
 }
 

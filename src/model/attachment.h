@@ -27,6 +27,7 @@ struct Attachment {
   AttachmentKey key;
   Pod pod;
   AttachmentState state = AttachmentState::Intent;
+  NetworkMode mode = NetworkMode::Veth;
   std::string network;            // "name" of the network configuration; GC speaks of one network
   std::string netns_path;         // as the caller named it: a text for results
   std::uint64_t netns_inode = 0;  // of the namespace itself; 0: not known
@@ -41,6 +42,10 @@ struct Attachment {
   std::vector<net::IpAddress> gateways;
   Bandwidth bandwidth;
   NetworkPriority priority = NetworkPriority::None;
+  // Of a pod with an ENI of its own: whether it has a pair to the host's stack, and what its
+  // network configuration sends by that.
+  bool host_peer = true;
+  std::vector<net::Prefix> host_stack;
   bool sticky = false;
   WallTime created{};
 

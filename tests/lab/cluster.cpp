@@ -44,8 +44,8 @@ std::string yaml_of(const Shape& shape) {
   for (std::size_t i = 1; i <= shape.nodes; ++i) {
     yaml += fmt::format(
         "  - {{name: node-{}, instance_type: {}, vswitch: nodes, pod_vswitches: [pods{}], "
-        "pods: {}}}\n",
-        i, shape.instance_type, second ? ", pods2" : "", shape.pods);
+        "pods: {}, mode: {}}}\n",
+        i, shape.instance_type, second ? ", pods2" : "", shape.pods, shape.mode);
   }
   return yaml;
 }

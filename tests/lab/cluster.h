@@ -17,6 +17,7 @@ struct Shape {
   std::size_t nodes = 1;
   std::uint32_t pods = 0;  // on each node
   std::string instance_type = "ecs.g7.xlarge";
+  std::string mode = "veth";  // of its pods' interfaces
   std::string ip_stack = "ipv4";
   std::string pod_cidr = "192.168.32.0/19";
   std::string second_pod_cidr;  // another vSwitch for pods
