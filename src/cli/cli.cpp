@@ -13,6 +13,7 @@
 #include "cli/cloud_enis.h"
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/monitor.h"
 #include "cli/planning.h"
 #include "rpc/cli_api.h"
 
@@ -30,6 +31,7 @@ struct CommandLine {
   std::vector<std::string> eni_ids;
   PlanWords plan;
   rpc::cli::BandwidthOrder limits;
+  MonitorOptions monitor;
   SystemClock clock;
   int status = 0;  // of an action that has an answer
   std::function<Result<std::string>()> action;
@@ -157,6 +159,25 @@ void add_views(CLI::App& app, CommandLine& line) {
   simple("nodeconfig", "the configuration in force, with its sources", node_config);
 }
 
+void add_datapath(CLI::App& app, CommandLine& line) {
+  line.verb(app, "datapath",
+            "the fast path: endpoints, maps, programs, attachments, drops by reason",
+            [&line](Daemon& daemon) { return datapath(daemon, line.output); });
+  CLI::App* verb =
+      line.verb(app, "monitor", "drops as they happen, and new flows with --flows",
+                [&line](Daemon& daemon) { return monitor(daemon, line.monitor, line.output); });
+  MonitorFilter& filter = line.monitor.filter;
+  verb->add_flag("--flows", line.monitor.flows, "new flows as well");
+  verb->add_option("--pod", filter.pod, "NAMESPACE/NAME, or NAME");
+  verb->add_option("--address", filter.address, "of either end");
+  verb->add_option("--port", filter.port, "of either end");
+  verb->add_option("--reason", filter.reason, "of a drop, as `datapath` names it");
+  verb->add_option("--direction", filter.direction, "egress: what pods send")
+      ->check(CLI::IsMember({"egress", "ingress"}));
+  verb->add_option("--count", line.monitor.count, "end after so many");
+  verb->add_option("--seconds", line.monitor.seconds, "end after so long");
+}
+
 void add_changes(CLI::App& app, CommandLine& line) {
   CLI::App* limit = line.verb(
       app, "bandwidth", "a pod's bandwidth limits: shows them, or changes what is given, at once",
@@ -208,6 +229,7 @@ int run(int argc, const char* const* argv) {
       ->capture_default_str();
   app.add_flag("--json", line.output.json, "print JSON, for programs");
   add_views(app, line);
+  add_datapath(app, line);
   add_changes(app, line);
   add_resources(app, line);
   add_planning(app, line);

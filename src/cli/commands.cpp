@@ -51,6 +51,10 @@ Result<std::string> status(Daemon& daemon, const Output& output) {
   return answer<rpc::cli::Status>(daemon, rpc::cli::kStatusPath, output);
 }
 
+Result<std::string> datapath(Daemon& daemon, const Output& output) {
+  return answer<rpc::cli::Datapath>(daemon, rpc::cli::kDatapathPath, output);
+}
+
 Result<std::string> pods(Daemon& daemon, const Output& output) {
   return answer<rpc::cli::Pods>(daemon, rpc::cli::kPodsPath, output);
 }

@@ -25,6 +25,9 @@ Result<std::string> mapping(Daemon& daemon, const Output& output);
 Result<std::string> metadata(Daemon& daemon, const Output& output);
 Result<std::string> node_config(Daemon& daemon, const Output& output);
 
+// The fast path: endpoints, maps, programs, attachments, packets by what became of them.
+Result<std::string> datapath(Daemon& daemon, const Output& output);
+
 // The limits of a pod's interface, after changing what the order names.
 Result<std::string> bandwidth(Daemon& daemon, const rpc::cli::BandwidthOrder& order,
                               const Output& output);

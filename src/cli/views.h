@@ -21,6 +21,7 @@ std::string view(const rpc::cli::Journal& journal, Colour colour);
 std::string view(const rpc::cli::Mapping& mapping, Colour colour);
 std::string view(const rpc::cli::Metadata& metadata, Colour colour);
 std::string view(const rpc::cli::Config& config, Colour colour);
+std::string view(const rpc::cli::Datapath& datapath, Colour colour);
 std::string view(const rpc::cli::Bandwidth& limits, Colour colour);
 std::string view(const rpc::cli::ResourceTypes& types, Colour colour);
 std::string view(const rpc::cli::ResourceNames& names, Colour colour);
