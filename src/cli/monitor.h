@@ -12,11 +12,11 @@ namespace terway::cli {
 
 // What to show; empty: all.
 struct MonitorFilter {
-  std::string pod;      // "namespace/name", or "name"
-  std::string address;  // either end's
+  std::string pod{};      // "namespace/name", or "name"
+  std::string address{};  // either end's
   std::uint32_t port = 0;
-  std::string reason;     // "spoofed_ip"
-  std::string direction;  // "egress", "ingress"
+  std::string reason{};     // "spoofed_ip"
+  std::string direction{};  // "egress", "ingress"
 
   bool passes(const rpc::cli::EventEntry& event) const;
 };
