@@ -100,7 +100,9 @@ TEST_CASE("a DEL answers when the NIC is back, down and under its own name") {
 
 TEST_CASE(
     "a pod whose namespace died before its DEL: the NIC is found again, and serves the next") {
-  Cluster cluster(exclusive(1, 0));
+  Shape shape = exclusive(1, 0);
+  shape.eni_conf = R"({"max_eni": 1, "add_timeout": "20s", "cool_down": "3s"})";
+  Cluster cluster(shape);
   PluginCall call;
   call.container_id = "dead0";
   call.netns = "/run/netns/dead";
