@@ -21,6 +21,12 @@ static __always_inline int exclusive_to_stack(struct __sk_buff *skb, const struc
 	return bpf_redirect(p->source->peer_inner_ifindex, 0);
 }
 
+/* To the next filter where bandwidth is limited: the detour through a token bucket. */
+static __always_inline int exclusive_pass(const struct endpoint *pod, __u16 limited)
+{
+	return pod && pod->flags & limited ? TC_ACT_UNSPEC : TC_ACT_OK;
+}
+
 static __always_inline int exclusive_out(struct __sk_buff *skb)
 {
 	struct passage p = {
@@ -36,7 +42,7 @@ static __always_inline int exclusive_out(struct __sk_buff *skb)
 	if (reason)
 		return passage_drop(skb, &p, reason, DIRECTION_EGRESS);
 	verdict_count(skb, DROP_NONE, DIRECTION_EGRESS);
-	return TC_ACT_OK;
+	return exclusive_pass(p.source, ENDPOINT_SHAPED_EGRESS);
 }
 
 static __always_inline int exclusive_in(struct __sk_buff *skb)
@@ -52,5 +58,5 @@ static __always_inline int exclusive_in(struct __sk_buff *skb)
 	if (reason)
 		return passage_drop(skb, &p, reason, DIRECTION_INGRESS);
 	verdict_count(skb, DROP_NONE, DIRECTION_INGRESS);
-	return TC_ACT_OK;
+	return exclusive_pass(p.destination, ENDPOINT_SHAPED_INGRESS);
 }

@@ -15,6 +15,9 @@
 //   pod sends     host end, clsact ingress ─▶ bwe… ─▶ host's stack
 //   pod receives  host end, clsact egress  ─▶ bwi… ─▶ the pod's end
 //
+// A pod with an ENI of its own has the second kind in its namespace too, at the hooks of its NIC
+// (there the pod is within reach of it), and the first kind for what goes by its host end.
+//
 // A limit that comes, changes or goes loses nothing: the way through another device is made in one
 // step, and one that no way leads through any more is deleted when it is empty.
 #pragma once
@@ -25,6 +28,8 @@ namespace terway::datapath {
 
 // The limits of a pod whose link is new: nothing of it is there yet.
 Result<> shape_new(Datapath::State& state, WiredPod& pod);
+// The same at the NIC of a pod that has one of its own, once that is in the pod.
+Result<> shape_new_inside(Datapath::State& state, const WiredPod& pod);
 // Makes the limits of a wired pod those of its plan, by read, diff, write.
 Result<> shape(Datapath::State& state, WiredPod& pod, Drift& drift);
 

@@ -255,6 +255,7 @@ Result<> wire(Datapath::State& state, const PodPlan& pod, int netns) {
   TRY(shape_new(state, wired));
   if (pod.mode == model::NetworkMode::Exclusive) {
     TRY_WITHIN("in the pod's namespace", enter_exclusive(state, wired, netns));
+    TRY(shape_new_inside(state, wired));
   } else {
     auto inner = TRY(enter(pod, netns));
     TRY_WITHIN("in the pod's namespace", write_pod_side(state, pod, inner));
