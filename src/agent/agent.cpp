@@ -186,10 +186,10 @@ Result<> serve(Node& node, Inbox& inbox, journal::Journal& journal, Clock& clock
       }
       event = inbox.receive_for(wait - kTidyAfter);
     }
-    for (int i = 0; event && i < kEventsAtOnce; ++i) {
+    for (int left = kEventsAtOnce; event; event = left > 0 ? inbox.try_receive() : std::nullopt) {
       if (std::holds_alternative<Stop>(*event)) drain_until = clock.now() + kDrainAtMost;
       node.handle(std::move(*event));
-      event = inbox.try_receive();
+      --left;
     }
     wake_at = node.settle();
     if (node.fatal()) drain_until = drain_until.value_or(clock.now() + kDrainAtMost);
