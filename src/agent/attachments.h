@@ -69,7 +69,7 @@ struct Granted {
   std::string eni_key;
   std::string eni_id;
   std::vector<net::IpAddress> addresses;
-  net::Mac nic_mac;  // of the ENI
+  net::Mac nic_mac{};  // of the ENI
 };
 
 struct WiredAs {

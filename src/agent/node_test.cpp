@@ -667,8 +667,6 @@ TEST_CASE("a daemon killed between any two steps converges") {
   }
 }
 
-}  // namespace terway::agent
-
 TEST_CASE("in the mode of an ENI for each pod, a pod is wired with the NIC of its own ENI") {
   Outside outside;
   Daemon daemon(outside, "{}", DaemonMode::Exclusive);
@@ -726,3 +724,5 @@ TEST_CASE("the flag of the mode is upstream's, and a wrong one is told what is a
   REQUIRE_FALSE(wrong.ok());
   CHECK(wrong.error().message().find("ENIMultiIP (pods share ENIs), ENIOnly") != std::string::npos);
 }
+
+}  // namespace terway::agent
