@@ -19,15 +19,6 @@ void next_port(Input& input, std::size_t port_at) {
   if (++input.frame[port_at + 1] == 0) ++input.frame[port_at];
 }
 
-// The call of BPF_PROG_TEST_RUN is hundreds of times what a program takes: an empty program's is
-// taken off, measured in turn with it.
-Result<double> first_of_flow(const Case& one, int empty) {
-  const auto next = [&](Input& input) { next_port(input, one.port_at); };
-  const double with = TRY(time_once(one.fd, one.input, next));
-  const double without = TRY(time_once(empty, one.input, next));
-  return with - without;
-}
-
 Result<double> time(const Case& one, int empty, double empty_ns) {
   if (one.opener_fd >= 0) TRY(verdict_of(one.opener_fd, one.opener));
   const std::uint32_t verdict = TRY(verdict_of(one.fd, one.input));
@@ -40,7 +31,8 @@ Result<double> time(const Case& one, int empty, double empty_ns) {
     const double ns = TRY(time_repeated(one.fd, one.input));
     return one.marks ? 2 * ns - empty_ns : ns;
   }
-  return empty_ns + TRY(first_of_flow(one, empty));
+  const auto next = [&](Input& input) { next_port(input, one.port_at); };
+  return empty_ns + TRY(time_once(one.fd, empty, one.input, next));
 }
 
 Result<Answer> run() {

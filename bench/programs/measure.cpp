@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
+#include <vector>
 
 namespace terway::bench {
 
@@ -16,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kSamples = 3000;
-constexpr int kCalls = 10'000;
+constexpr int kCalls = 20'000;
 
 struct Run {
   double ns = 0;
@@ -40,6 +41,12 @@ Result<Run> run(int program, const Input& input, int repeat) {
   return Run{taken.count() / repeat, options.retval};
 }
 
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 }  // namespace
 
 Result<std::uint32_t> verdict_of(int program, const Input& input) {
@@ -54,16 +61,15 @@ Result<double> time_repeated(int program, const Input& input) {
   return least;
 }
 
-Result<double> time_once(int program, Input input, const std::function<void(Input& input)>& next) {
-  std::vector<double> times;
-  times.reserve(kCalls);
+Result<double> time_once(int program, int empty, Input input,
+                         const std::function<void(Input& input)>& next) {
+  std::vector<double> with, without;
   for (int call = 0; call < kCalls; ++call) {
     next(input);
-    times.push_back(TRY(run(program, input, 1)).ns);
+    with.push_back(TRY(run(program, input, 1)).ns);
+    without.push_back(TRY(run(empty, input, 1)).ns);
   }
-  const auto middle = times.begin() + kCalls / 2;
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
+  return median(with) - median(without);
 }
 
 Result<Size> size_of(int program) {
