@@ -164,7 +164,7 @@ http::Response CliServer::set_bandwidth(const http::Request& request) const {
 }
 
 http::Response CliServer::datapath_report() const {
-  const auto seen = datapath_.inspect();
+  const auto seen = datapath_.inspect(datapath::InspectLinks::Yes);
   if (!seen.ok()) return refusal(status_of(seen.error().kind()), seen.error());
   return json(200, cli::encode(report_of(*seen, datapath_.fast_path())));
 }
@@ -196,7 +196,7 @@ http::Response CliServer::answer_public(const http::Request& request) const {
   if (request.method != "GET") return text(405, "only GET\n");
   if (request.path == cli::kMetricsPath) {
     // A datapath that does not answer must not hide all else.
-    auto seen = datapath_.inspect();
+    auto seen = datapath_.inspect(datapath::InspectLinks::No);
     const datapath::Inspection inspection = seen.ok() ? std::move(*seen) : datapath::Inspection{};
     http::Response response = text(200, metrics_.render(datapath_.fast_path(), inspection));
     response.headers["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8";

@@ -99,9 +99,9 @@ void DatapathThread::bring_up(std::string eni_key, datapath::EniPlan plan) {
 void DatapathThread::tear_down(std::string eni_id) { give(TearDown{std::move(eni_id)}); }
 void DatapathThread::find_attachments() { give(Find{}); }
 
-Result<datapath::Inspection> DatapathThread::inspect() {
+Result<datapath::Inspection> DatapathThread::inspect(datapath::InspectLinks links) {
   const auto reply = std::make_shared<Channel<Result<datapath::Inspection>>>();
-  give(Inspect{reply});
+  give(Inspect{links, reply});
   auto answer = reply->receive_for(kPatience);
   if (!answer) return Error(Error::Kind::Unavailable, "the datapath's thread does not answer");
   return std::move(*answer);
@@ -307,7 +307,9 @@ void DatapathThread::on(Find) {
   inbox_.send(std::move(fact));
 }
 
-void DatapathThread::on(const Inspect& order) { order.reply->send(datapath_->inspect()); }
+void DatapathThread::on(const Inspect& order) {
+  order.reply->send(datapath_->inspect(order.links));
+}
 
 void DatapathThread::on(Watch order) {
   if (order.flows) flows_watched_ = clock_.now();

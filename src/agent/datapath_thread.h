@@ -41,7 +41,7 @@ class DatapathThread final : public Wiring {
   void find_attachments() override;
 
   // For any thread; both wait for the thread, some seconds at most.
-  Result<datapath::Inspection> inspect();
+  Result<datapath::Inspection> inspect(datapath::InspectLinks links);
   struct Watched {
     std::vector<datapath::SeenEvent> events;
     std::uint64_t last = 0;  // to be asked for next
@@ -91,6 +91,7 @@ class DatapathThread final : public Wiring {
   };
   struct Find {};
   struct Inspect {
+    datapath::InspectLinks links = datapath::InspectLinks::Yes;
     std::shared_ptr<Channel<Result<datapath::Inspection>>> reply;
   };
   struct Watch {

@@ -51,6 +51,8 @@ Result<std::string> monitor(Daemon& daemon, const MonitorOptions& options, const
   for (;;) {
     const auto events = TRY(daemon.ask<rpc::cli::Events>(path));
     for (const rpc::cli::EventEntry& event : events.events) {
+      // Flows may be told for somebody else who watches.
+      if (!options.flows && event.kind == "flow") continue;
       if (!options.filter.passes(event)) continue;
       const std::string line =
           output.json ? rpc::cli::encode(event) : line_of(event, output.colour);

@@ -100,7 +100,7 @@ class Datapath {
 
   const FastPathStatus& fast_path() const;
   // Reads the fast path; empty without one. Some milliseconds.
-  Result<Inspection> inspect();
+  Result<Inspection> inspect(InspectLinks links);
   // Drops and flows since the event of that number, of the latest 4096; drain_events() reads them.
   std::vector<SeenEvent> events_after(std::uint64_t number) const;
   std::uint64_t last_event() const;

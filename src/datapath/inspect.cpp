@@ -170,7 +170,7 @@ std::string_view direction_name(unsigned direction) {
   return direction == abi::DIRECTION_EGRESS ? "egress" : "ingress";
 }
 
-Result<Inspection> Datapath::inspect() {
+Result<Inspection> Datapath::inspect(InspectLinks links) {
   Inspection inspection;
   if (!state_->fast_path) return inspection;
   const ebpf::Object& object = state_->fast_path->object();
@@ -188,7 +188,7 @@ Result<Inspection> Datapath::inspect() {
     inspection.programs.push_back({std::string(ebpf::to_string(program)), info.id, info.tag_text(),
                                    info.instructions, info.machine_bytes, 0});
   }
-  TRY(read_attached(*state_, inspection));
+  if (links == InspectLinks::Yes) TRY(read_attached(*state_, inspection));
   TRY(read_counts(object, inspection));
   return inspection;
 }
@@ -197,8 +197,9 @@ void Datapath::keep_events() {
   State& state = *state_;
   if (!state.events) return;
   constexpr std::size_t kMost = 4096;
-  const auto pods = names(state);
+  std::map<std::uint32_t, std::string> pods;
   (void)state.events->drain([&](const abi::event& event) {
+    if (pods.empty()) pods = names(state);
     const auto pod = pods.find(event.pod);
     state.seen.push_back({++state.last_seen, event, pod == pods.end() ? "" : pod->second});
     if (state.seen.size() > kMost) state.seen.pop_front();

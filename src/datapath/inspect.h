@@ -67,6 +67,9 @@ struct Inspection {
   std::uint64_t events_lost = 0;
 };
 
+// Where the programs are is asked link by link: not for metrics.
+enum class InspectLinks : std::uint8_t { No, Yes };
+
 // A drop, or the first packet of a flow.
 struct SeenEvent {
   std::uint64_t number = 0;  // counts from 1

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ebpf/features.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
 #include <linux/if_link.h>
@@ -14,6 +15,7 @@
 #include <charconv>
 #include <thread>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "kernel/socket.h"
 
@@ -61,11 +63,24 @@ Kinds probe_kinds() {
   return kinds;
 }
 
+// A program that does nothing, for a function of the kernel. libbpf's own probe of these types goes
+// by the kernel's words, which have changed.
+bool loads_for(bpf_prog_type type, bpf_attach_type attach, const char* function) {
+  const int id = ::libbpf_find_vmlinux_btf_id(function, attach);
+  if (id <= 0) return false;
+  const bpf_insn nothing[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+                              {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach,
+              .attach_btf_id = static_cast<std::uint32_t>(id));
+  const UniqueFd fd(::bpf_prog_load(type, "probe", "Apache-2.0", nothing, 2, &options));
+  return static_cast<bool>(fd);
+}
+
 bool has_bpf_lsm() {
+  if (!loads_for(BPF_PROG_TYPE_LSM, BPF_LSM_MAC, "file_open")) return false;
+  // Whether it is switched on, where securityfs is there to tell.
   const auto list = read_file("/sys/kernel/security/lsm");
-  if (list.ok()) return ("," + *list + ",").find(",bpf") != std::string::npos;
-  // Without securityfs: whether the kernel was built with it.
-  return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_LSM, nullptr) == 1;
+  return !list.ok() || ("," + *list + ",").find(",bpf") != std::string::npos;
 }
 
 }  // namespace
@@ -120,7 +135,8 @@ Features probe_features() {
       {"lpm_trie", map(BPF_MAP_TYPE_LPM_TRIE), true, "CIDRs by the host's stack"},
       {"kernel_btf", ::access("/sys/kernel/btf/vmlinux", R_OK) == 0, false,
        "IPVLAN's senders, the guard of links"},
-      {"fentry", program(BPF_PROG_TYPE_TRACING), false, "IPVLAN's senders"},
+      {"fentry", loads_for(BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, "ip_rcv"), false,
+       "IPVLAN's senders"},
       {"bpf_lsm", has_bpf_lsm(), false, "the guard of links"},
       {"ipvlan", kinds.ipvlan, false, "pods in IPVLAN mode"},
       {"ifb", kinds.ifb, false, "bandwidth limits"},
