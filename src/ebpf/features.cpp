@@ -72,7 +72,7 @@ bool loads_for(bpf_prog_type type, bpf_attach_type attach, const char* function)
                               {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach,
               .attach_btf_id = static_cast<std::uint32_t>(id));
-  const UniqueFd fd(::bpf_prog_load(type, "probe", "Apache-2.0", nothing, 2, &options));
+  const UniqueFd fd(::bpf_prog_load(type, "probe", "GPL", nothing, 2, &options));
   return static_cast<bool>(fd);
 }
 
