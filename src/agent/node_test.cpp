@@ -88,7 +88,7 @@ class Daemon final : public Wiring, public Cloud {
     REQUIRE(contents.ok());
     node_ =
         std::make_unique<Node>(Node::Parts{*journal_, *this, *this, outside.clock, metrics_},
-                               Node::Names{"node-1", "/etc/eni/eni.json", mode, "test"},
+                               Node::Names{"node-1", "/etc/eni/eni.json", mode, "test", "on"},
                                config::parse(config).value(), Random(outside.random.below(~0ULL)));
     node_->start(*opened, *contents);
     settle();
