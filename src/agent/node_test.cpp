@@ -669,22 +669,24 @@ TEST_CASE("a daemon killed between any two steps converges") {
 
 TEST_CASE("in the mode of an ENI for each pod, a pod is wired with the NIC of its own ENI") {
   Outside outside;
-  Daemon daemon(outside, "{}", DaemonMode::Exclusive);
-  daemon.identify();
-  const auto first = daemon.add("c1"), second = daemon.add("c2");
-  daemon.work();
-  std::optional<Answer> keep;
-  REQUIRE(added(first, keep) != nullptr);
-  REQUIRE(added(second, keep) != nullptr);
-  REQUIRE(outside.wired.size() == 2);
-  std::set<net::Mac> macs;
-  for (const auto& [key, plan] : outside.wired) {
-    CHECK(plan.mode == model::NetworkMode::Exclusive);
-    CHECK(plan.nic_mac == outside.enis.at(plan.eni_id).mac);
-    CHECK(plan.addresses == std::vector{outside.enis.at(plan.eni_id).primary_address});
-    macs.insert(plan.nic_mac);
+  {  // the journal is the daemon's while it lives
+    Daemon daemon(outside, "{}", DaemonMode::Exclusive);
+    daemon.identify();
+    const auto first = daemon.add("c1"), second = daemon.add("c2");
+    daemon.work();
+    std::optional<Answer> keep;
+    REQUIRE(added(first, keep) != nullptr);
+    REQUIRE(added(second, keep) != nullptr);
+    REQUIRE(outside.wired.size() == 2);
+    std::set<net::Mac> macs;
+    for (const auto& [key, plan] : outside.wired) {
+      CHECK(plan.mode == model::NetworkMode::Exclusive);
+      CHECK(plan.nic_mac == outside.enis.at(plan.eni_id).mac);
+      CHECK(plan.addresses == std::vector{outside.enis.at(plan.eni_id).primary_address});
+      macs.insert(plan.nic_mac);
+    }
+    CHECK(macs.size() == 2);
   }
-  CHECK(macs.size() == 2);
   check_agreement(outside);
 }
 
