@@ -336,7 +336,7 @@ bool Ipam::State::cut_cool_down(Instant now) {
   std::vector<net::IpAddress> best;
   Instant best_until{};
   for (const auto& [key, eni] : enis.all()) {
-    if (!serves(eni) || (settings.exclusive && pool.stock(key).held() > 0)) continue;
+    if (!serves(eni) || is_taken(eni)) continue;
     std::vector<net::IpAddress> needed;
     Instant until{};
     bool enough = true;

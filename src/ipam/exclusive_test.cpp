@@ -132,5 +132,27 @@ TEST_CASE("ENIs that were shared before give back what one pod does not need") {
   CHECK(node.address_of("a") == node.ipam->enis().front().primary_address);
 }
 
+TEST_CASE("of two StatefulSets' pods that shared an ENI before, one comes back to its address") {
+  Settings settings = exclusive(0, 3);
+  settings.exclusive = false;
+  Fixture node(settings);
+  node.add_pod("a", "db-0", true);
+  node.add_pod("b", "db-1", true);
+  node.run_for(minutes(1));
+  const Grant first = node.granted.at(SimulatedNode::key("a"));
+  REQUIRE(node.granted.at(SimulatedNode::key("b")).eni_id == first.eni_id);
+  node.del("a");
+  node.del("b");
+  node.settings = exclusive(0, 3);
+  node.restart();
+  node.add_pod("c", "db-0", true);
+  node.add_pod("d", "db-1", true);
+  node.run_for(minutes(1));
+  REQUIRE(node.has("c"));
+  REQUIRE(node.has("d"));
+  CHECK(node.granted.at(SimulatedNode::key("c")).addresses == first.addresses);
+  CHECK(node.granted.at(SimulatedNode::key("d")).eni_id != first.eni_id);
+}
+
 }  // namespace
 }  // namespace terway::ipam

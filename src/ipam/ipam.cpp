@@ -245,7 +245,7 @@ bool Ipam::State::serve_kept(const Ask& ask, Instant now, Turn& turn) {
     addresses.push_back(*match);
   }
   const Eni* eni = enis.find(pool.find(addresses.front())->eni_key);
-  if (eni == nullptr || !serves(*eni)) return false;
+  if (eni == nullptr || !serves(*eni) || is_taken(*eni)) return false;
   grant(ask, addresses, now, turn);
   return true;
 }
@@ -264,6 +264,11 @@ std::uint32_t Ipam::State::pods_on(const Eni& eni) const {
   const std::uint32_t pods = pods_of(settings.stack, pool.stock(eni.record.key).idle());
   if (!settings.exclusive) return pods;
   return is_untouched(eni) ? std::min(pods, 1U) : 0;
+}
+
+// An exclusive one that has its pod. What is kept on it for others dates from when it was shared.
+bool Ipam::State::is_taken(const Eni& eni) const {
+  return settings.exclusive && pool.stock(eni.record.key).held() > 0;
 }
 
 // Neither owned by a pod nor cooling down.

@@ -61,6 +61,7 @@ struct Ipam::State {
   void grant(const Ask& ask, const std::vector<net::IpAddress>& addresses, Instant now, Turn& turn);
   Eni* eni_for_pod();
   std::uint32_t pods_on(const Eni& eni) const;
+  bool is_taken(const Eni& eni) const;
   bool is_untouched(const Eni& eni) const;
   net::IpAddress next_idle(const Eni& eni, net::Family family) const;
   void refuse_expired(Instant now, Turn& turn);
