@@ -3,6 +3,7 @@
 // bench_bandwidth [--json] [--seconds N] [--rates 10M,1G]
 #include <fmt/core.h>
 
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -149,7 +150,10 @@ std::optional<Options> options_from(int argc, char** argv) {
     if (word == "--json") {
       options.json = true;
     } else if (word == "--seconds" && i + 1 < argc) {
-      options.seconds = static_cast<unsigned>(std::atoi(argv[++i]));
+      const std::string_view seconds = argv[++i];
+      const auto [end, fault] =
+          std::from_chars(seconds.data(), seconds.data() + seconds.size(), options.seconds);
+      if (fault != std::errc() || end != seconds.data() + seconds.size()) return std::nullopt;
     } else if (word == "--rates" && i + 1 < argc) {
       options.rates.clear();
       std::istringstream list(argv[++i]);
