@@ -116,7 +116,7 @@ Result<> address_eni(const Node& node) {
 Result<> switch_offloads_off(int netns, const std::string& ifname) {
   const auto inside = TRY(kernel::InsideNetns::enter(netns));
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  for (const std::uint32_t command : {ETHTOOL_STSO, ETHTOOL_SGSO}) {
+  for (const unsigned command : {unsigned{ETHTOOL_STSO}, unsigned{ETHTOOL_SGSO}}) {
     ethtool_value off{command, 0};
     ifreq request{};
     ifname.copy(request.ifr_name, IFNAMSIZ - 1);

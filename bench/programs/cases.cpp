@@ -32,7 +32,7 @@ constexpr auto kExclusive = "10.0.0.30";
 constexpr auto kRemote = "10.0.1.20";
 constexpr auto kNobody = "10.0.0.99";
 
-constexpr std::uint8_t kSyn = 0x02, kSynAck = 0x12, kAck = 0x10;
+constexpr std::uint8_t kSyn = 0x02, kAck = 0x10;
 constexpr std::uint16_t kClientPort = 40000, kServerPort = 80;
 constexpr std::size_t kSourcePortAt = 14 + 20, kTcpFlagsAt = 14 + 20 + 13;
 

@@ -53,7 +53,9 @@ int keep_words(libbpf_print_level level, const char* format, va_list arguments) 
   if (level == LIBBPF_DEBUG) return 0;
   std::array<char, 4096> line;
   const int length = std::vsnprintf(line.data(), line.size(), format, arguments);
-  if (length > 0) words.append(line.data(), std::min<std::size_t>(length, line.size() - 1));
+  if (length > 0) {
+    words.append(line.data(), std::min(static_cast<std::size_t>(length), line.size() - 1));
+  }
   return length;
 }
 
@@ -330,7 +332,10 @@ Result<std::size_t> Object::finish_migration(const Convert& convert) {
 Result<std::uint32_t> Object::now_jiffies() const {
   // The least that a test run takes: an Ethernet header.
   std::array<std::uint8_t, 64> frame{};
-  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(), .data_size_in = frame.size());
+  bpf_test_run_opts options{};
+  options.sz = sizeof(options);
+  options.data_in = frame.data();
+  options.data_size_in = frame.size();
   if (::bpf_prog_test_run_opts(read_jiffies_.get(), &options) != 0) {
     return Error::from_errno(errno, "ask for the kernel's jiffies");
   }
