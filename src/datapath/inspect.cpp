@@ -39,8 +39,9 @@ std::string_view kind_name(unsigned kind) {
       return "host";
     case abi::ENDPOINT_BLOCKED:
       return "blocked";
+    default:
+      return "?";
   }
-  return "?";
 }
 
 std::string_view mode_name(unsigned mode) {
@@ -51,8 +52,9 @@ std::string_view mode_name(unsigned mode) {
       return "ipvlan";
     case abi::MODE_EXCLUSIVE:
       return "exclusive";
+    default:
+      return "";
   }
-  return "";
 }
 
 net::Mac mac_of(const std::uint8_t (&bytes)[6]) {

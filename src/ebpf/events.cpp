@@ -28,7 +28,8 @@ void Events::Close::operator()(ring_buffer* ring) const { ring_buffer__free(ring
 Result<Events> Events::open(int ring) {
   Events events;
   events.each_ = std::make_unique<const Each*>(nullptr);
-  events.ring_.reset(ring_buffer__new(ring, hand_out, events.each_.get(), nullptr));
+  events.ring_.reset(
+      ring_buffer__new(ring, hand_out, static_cast<void*>(events.each_.get()), nullptr));
   if (!events.ring_) return Error::from_errno(errno, "open the ring of events");
   return events;
 }

@@ -70,8 +70,10 @@ bool loads_for(bpf_prog_type type, bpf_attach_type attach, const char* function)
   if (id <= 0) return false;
   const bpf_insn nothing[] = {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
                               {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}};
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach,
-              .attach_btf_id = static_cast<std::uint32_t>(id));
+  bpf_prog_load_opts options{};
+  options.sz = sizeof(options);
+  options.expected_attach_type = attach;
+  options.attach_btf_id = static_cast<std::uint32_t>(id);
   const UniqueFd fd(::bpf_prog_load(type, "probe", "GPL", nothing, 2, &options));
   return static_cast<bool>(fd);
 }
@@ -87,8 +89,9 @@ bool has_bpf_lsm() {
 
 std::optional<std::pair<unsigned, unsigned>> version_of(std::string_view release) {
   std::pair<unsigned, unsigned> version;
-  const char* end = release.data() + release.size();
-  const auto major = std::from_chars(release.data(), end, version.first);
+  const char* const begin = release.data();
+  const char* const end = begin + release.size();
+  const auto major = std::from_chars(begin, end, version.first);
   if (major.ec != std::errc() || major.ptr == end || *major.ptr != '.') return std::nullopt;
   const auto minor = std::from_chars(major.ptr + 1, end, version.second);
   if (minor.ec != std::errc()) return std::nullopt;
