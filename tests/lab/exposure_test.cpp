@@ -173,6 +173,8 @@ TEST_CASE("a connection to an address of one ENI that is sent on to a pod of ano
   Shape shape;
   shape.instance_type = "ecs.g7.large";  // 6 addresses an ENI
   shape.pods = 7;
+  // Programs hand what is for a pod's address to that pod; netfilter never sees it.
+  shape.eni_conf = R"({datapath: "stack"})";
   Cluster cluster(shape);
   REQUIRE(enis_of(cluster).size() == 2);
   const auto pods = cluster.ask<rpc::cli::Pods>(kNode, rpc::cli::kPodsPath).pods;
@@ -197,7 +199,7 @@ TEST_CASE("a connection to an address of one ENI that is sent on to a pod of ano
 TEST_CASE(
     "a SYN that is repeated after its pod was replaced never reaches who has the address now") {
   Shape shape;
-  shape.eni_conf = R"({max_pool_size: 0, cool_down: "1s"})";
+  shape.eni_conf = R"({max_pool_size: 0, cool_down: "1s", service_cidr: "10.96.0.0/12"})";
   Cluster cluster(shape);
   const auto client = cluster.add_pod("client");
   const auto old = cluster.add_pod("old");
@@ -226,7 +228,7 @@ TEST_CASE(
 TEST_CASE("a SYN that a client on another node repeats meets nobody while the address rests") {
   Shape shape;
   shape.nodes = 2;
-  shape.eni_conf = R"({max_pool_size: 0, cool_down: "10s"})";
+  shape.eni_conf = R"({max_pool_size: 0, cool_down: "10s", service_cidr: "10.96.0.0/12"})";
   Cluster cluster(shape);
   const auto client = cluster.add_pod("client", "node-2");
   const auto old = cluster.add_pod("old", kNode);
