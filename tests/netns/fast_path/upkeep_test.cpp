@@ -90,7 +90,7 @@ class Talk {
       fd_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
       sockaddr_in far{};
       far.sin_family = AF_INET;
-      far.sin_port = htons(port_);
+      far.sin_port = htons(kPort);
       ::inet_pton(AF_INET, to, &far.sin_addr);
       REQUIRE(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&far), sizeof(far)) == 0);
     });
@@ -102,7 +102,7 @@ class Talk {
   }
   int fd() const { return fd_.get(); }
 
-  static constexpr std::uint16_t port_ = 7100;
+  static constexpr std::uint16_t kPort = 7100;
 
  private:
   static bool exchange(int from, int to, std::array<char, 4>& bytes) {
@@ -123,7 +123,7 @@ class Listener {
       ::setsockopt(fd_.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
       sockaddr_in own{};
       own.sin_family = AF_INET;
-      own.sin_port = htons(Talk::port_);
+      own.sin_port = htons(Talk::kPort);
       REQUIRE(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&own), sizeof(own)) == 0);
       REQUIRE(::listen(fd_.get(), 64) == 0);
     });
