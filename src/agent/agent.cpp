@@ -167,7 +167,8 @@ void tell_fast_path(const datapath::FastPathStatus& status) {
   } else if (status.mode == datapath::FastPathMode::Stack) {
     log::info("fast path off", {{"reason", status.reason}});
   } else {
-    log::warning("fast path off: policy routing carries pods' packets", {{"reason", status.reason}});
+    log::warning("fast path off: policy routing carries pods' packets",
+                 {{"reason", status.reason}});
   }
 }
 

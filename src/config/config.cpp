@@ -156,8 +156,8 @@ const Key kKeys[] = {
     // Ours.
     {"invalid_bandwidth", "\"refuse\"",
      [](Reader& r, Config& c) {
-       r.word(c.invalid_bandwidth, {{"refuse", InvalidBandwidth::Refuse},
-                                    {"unlimited", InvalidBandwidth::Unlimited}});
+       r.word(c.invalid_bandwidth,
+              {{"refuse", InvalidBandwidth::Refuse}, {"unlimited", InvalidBandwidth::Unlimited}});
      },
      TERWAY_TAKE(invalid_bandwidth)},
     {"pods_reach_metadata", "true", [](Reader& r, Config& c) { r.flag(c.pods_reach_metadata); }},

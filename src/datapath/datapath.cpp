@@ -85,9 +85,12 @@ Result<std::unique_ptr<Datapath>> Datapath::open(const Settings& settings) {
                   TRY(MarkBits::make(mask)), settings.ipv4, settings.ipv6, settings.exclusive};
   node.pods_reach_metadata = settings.pods_reach_metadata;
   // Events first: what changes while we look is seen afterwards.
-  auto monitor = TRY(kernel::Monitor::open(
-      {.links = true, .addresses = true, .routes = true, .rules = true, .neighbours = true,
-       .filters = true}));
+  auto monitor = TRY(kernel::Monitor::open({.links = true,
+                                            .addresses = true,
+                                            .routes = true,
+                                            .rules = true,
+                                            .neighbours = true,
+                                            .filters = true}));
   auto nft_monitor = TRY(kernel::Monitor::open_nftables());
   std::unique_ptr<State> state(new State{node, settings.unmanaged,
                                          TRY(kernel::Socket::open(kernel::Protocol::Route)),
@@ -160,9 +163,9 @@ Result<Drift> Datapath::resync(const Desired& desired, bool authoritative) {
 Result<> Datapath::set_bandwidth(const model::AttachmentKey& key,
                                  const model::Bandwidth& bandwidth) {
   const auto found = state_->pods.find(key);
-  const bool wired = found != state_->pods.end() &&
-                     (found->second.ifindex != 0 || found->second.end ||
-                      !found->second.plan.has_host_end());
+  const bool wired =
+      found != state_->pods.end() &&
+      (found->second.ifindex != 0 || found->second.end || !found->second.plan.has_host_end());
   if (!wired) {
     return Error(Error::Kind::NotFound, fmt::format("pod {} is not wired here", key.to_string()));
   }

@@ -106,8 +106,8 @@ class Datapath {
   std::uint64_t last_event() const;
   // Whether new flows are told, not drops alone.
   Result<> watch_flows(bool on);
-  // Forgets flows whose time is over: one slice, about a millisecond. false when the round has ended:
-  // call again in some seconds.
+  // Forgets flows whose time is over: one slice, about a millisecond. false when the round has
+  // ended: call again in some seconds.
   Result<bool> sweep_flows();
 
   // Deletes links marked by remove_pod(), by group. Takes tens of ms: call when idle.

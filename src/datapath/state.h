@@ -36,7 +36,7 @@ struct Nic {
   kernel::Link link;  // ifindex 0 while there is none
   std::vector<Gateway> gateways;
   bool ready = false;
-  bool away = false;  // in its pod's namespace: then `link` is none (exclusive.h)
+  bool away = false;              // in its pod's namespace: then `link` is none (exclusive.h)
   bool is_ipvlan_parent = false;  // has the programs of IPVLAN mode (ipvlan.cpp says it)
 };
 
@@ -74,7 +74,7 @@ struct Datapath::State {
   std::set<net::IpAddress> forget{};           // whose connections are to be forgotten
   std::vector<kernel::Rule> upstream_rules{};  // leftovers, as of the last look
   std::set<int> draining{};  // token buckets out of use, to be deleted when they are empty
-  std::optional<FastPath> fast_path{};         // absent: policy routing carries everything
+  std::optional<FastPath> fast_path{};  // absent: policy routing carries everything
   FastPathStatus fast_path_status{};
   FlowSweeper sweeper{};
   std::optional<ebpf::Events> events{};

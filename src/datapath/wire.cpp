@@ -110,7 +110,11 @@ Result<> make_ends(Datapath::State& state, const PodPlan& pod, std::uint32_t mtu
   const kernel::VethEnd host{host_ifname_of(pod.key), host_mac_of(pod.key), mtu, kPodGroup, 0, -1};
   const bool beside_nic = pod.mode == model::NetworkMode::Exclusive;
   const kernel::VethEnd inner{beside_nic ? std::string(kPeerIfname) : pod.key.ifname,
-                              pod_mac_of(pod.key), mtu, 0, 0, netns};
+                              pod_mac_of(pod.key),
+                              mtu,
+                              0,
+                              0,
+                              netns};
   auto made = state.route.request(kernel::make_veth(host, inner));
   if (!made.is(Error::Kind::Exists)) return made;
   // Which of the two names is taken, the kernel does not say.
@@ -273,8 +277,11 @@ Result<> fetch_nic(Datapath::State& state, const Nic& nic, const PodPlan& pod, i
 
 PodWired answer_of(const PodPlan& pod, const Nic& nic, std::uint32_t mtu) {
   const bool whole = pod.mode == model::NetworkMode::Exclusive;
-  PodWired answer{pod.has_host_end() ? host_ifname_of(pod.key) : "", host_mac_of(pod.key),
-                  whole ? nic.plan.mac : pod_mac_of(pod.key), mtu, {}};
+  PodWired answer{pod.has_host_end() ? host_ifname_of(pod.key) : "",
+                  host_mac_of(pod.key),
+                  whole ? nic.plan.mac : pod_mac_of(pod.key),
+                  mtu,
+                  {}};
   for (const net::IpAddress& address : pod.addresses) {
     const auto& own = address.is_v4() ? nic.plan.gateway_v4 : nic.plan.gateway_v6;
     answer.gateways.push_back(whole && own ? *own : pod_gateway(address.family()));

@@ -14,8 +14,8 @@
 
 namespace terway::kernel {
 
-// Each hook has a priority of its own: asked for the filters of one, u32 tells those of all hooks of
-// the link that have the same (u32_walk() goes through what clsact's two blocks share).
+// Each hook has a priority of its own: asked for the filters of one, u32 tells those of all hooks
+// of the link that have the same (u32_walk() goes through what clsact's two blocks share).
 inline constexpr std::uint16_t kIngressDetourPriority = 2;
 inline constexpr std::uint16_t kEgressDetourPriority = 3;
 
