@@ -60,13 +60,6 @@ net::Mac host_mac_of(const model::AttachmentKey& key) { return mac_of(key.to_str
 
 net::Mac pod_mac_of(const model::AttachmentKey& key) { return mac_of(key.to_string() + "/pod"); }
 
-std::uint64_t hash_of(const model::AttachmentKey& key) {
-  const Digest digest = sha1(key.to_string());
-  std::uint64_t hash = 0;
-  for (std::size_t i = 0; i < sizeof(hash); ++i) hash = hash << 8U | digest[i];
-  return hash;
-}
-
 std::string alias_of(const model::AttachmentKey& key) {
   return std::string(kAliasPrefix) + key.to_string();
 }

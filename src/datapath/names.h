@@ -43,9 +43,6 @@ std::string upstream_ifname_of(const model::Pod& pod, const std::string& ifname)
 net::Mac host_mac_of(const model::AttachmentKey& key);
 net::Mac pod_mac_of(const model::AttachmentKey& key);
 
-// 64 bits of SHA-1 over the key, where a map of the kernel has no room for all of it.
-std::uint64_t hash_of(const model::AttachmentKey& key);
-
 // The owner, in the host end's ifalias: "terway:<container id>/<interface>".
 std::string alias_of(const model::AttachmentKey& key);
 std::optional<model::AttachmentKey> key_of_alias(std::string_view alias);

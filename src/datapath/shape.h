@@ -12,7 +12,7 @@ namespace terway::datapath {
 //   burst  10 ms of the rate, and two frames at least: what a bucket that was not used lets go at
 //          once, at the start too. Two, for with one the rounding of a timer would cost rate.
 //   limit  what may wait: 25 ms of the rate (upstream's), and 16 frames at least, with which a TCP
-//          connection gets its rate (docs/decisions/bandwidth.md).
+//          connection gets its rate (docs/decisions/0009).
 kernel::TokenBucket shape_of(std::uint64_t bits_per_second, std::uint32_t mtu);
 
 }  // namespace terway::datapath

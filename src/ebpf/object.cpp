@@ -16,6 +16,7 @@
 
 #include "bpf/datapath.skel.h"
 #include "ebpf/bpffs.h"
+#include "ebpf/hash.h"
 
 namespace terway::ebpf {
 
@@ -32,13 +33,10 @@ constexpr std::string_view kReadJiffies = "read_jiffies";
 // A symbolic link that says which build pinned what is there, last of all.
 constexpr std::string_view kBuild = "build";
 
-// FNV-1a over the object's bytes.
 std::string build_of_object() {
   std::size_t size = 0;
-  const auto* bytes = static_cast<const std::uint8_t*>(datapath_bpf::elf_bytes(&size));
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (std::size_t i = 0; i < size; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
+  const auto* bytes = static_cast<const char*>(datapath_bpf::elf_bytes(&size));
+  return fmt::format("{:016x}", hash({bytes, size}));
 }
 
 struct Destroy {

@@ -2,11 +2,11 @@
 // The guard on a kernel that may not be able to.
 #include <doctest/doctest.h>
 
-#include "datapath/guard.h"
+#include "ebpf/guard.h"
 #include "tests/netns/guard/bpf_folder.h"
 #include "tests/netns/namespace.h"
 
-namespace terway::datapath {
+namespace terway::ebpf {
 namespace {
 
 TEST_CASE("the guard is there, or says why it cannot be and leaves nothing") {
@@ -24,4 +24,4 @@ TEST_CASE("the guard is there, or says why it cannot be and leaves nothing") {
 }
 
 }  // namespace
-}  // namespace terway::datapath
+}  // namespace terway::ebpf

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod with NET_ADMIN attacks its node and its neighbour by netlink, and does its own work.
-#include "datapath/guard.h"
+#include "ebpf/guard.h"
 
 #include <fmt/core.h>
 #include <linux/if_link.h>
@@ -17,7 +17,7 @@
 #include "tests/netns/guard/bpf_folder.h"
 #include "tests/netns/namespace.h"
 
-namespace terway::datapath {
+namespace terway::ebpf {
 namespace {
 
 using kernel::Message;
@@ -324,4 +324,4 @@ TEST_CASE("pods that it does not know, another node's or gone, are not its conce
 }
 
 }  // namespace
-}  // namespace terway::datapath
+}  // namespace terway::ebpf

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "datapath/guard.h"
+#include "ebpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -17,9 +17,9 @@
 #include "base/file.h"
 #include "bpf/guard.skel.h"
 #include "bpf/guard_abi.h"
-#include "datapath/names.h"
+#include "ebpf/hash.h"
 
-namespace terway::datapath {
+namespace terway::ebpf {
 
 namespace {
 
@@ -46,6 +46,9 @@ std::string_view describe(std::uint32_t reach) {
       return "reached out of its namespace";
   }
 }
+
+// 64 bits, for a map has no room for all of the key.
+std::uint64_t owner_of(const model::AttachmentKey& key) { return hash(key.to_string()); }
 
 using Tag = std::array<std::uint8_t, BPF_TAG_SIZE>;
 
@@ -217,11 +220,11 @@ Result<> Guard::write(std::uint64_t netns, std::uint32_t role, std::uint64_t own
 Result<> Guard::set_host(std::uint64_t netns) { return write(netns, abi::GUARD_HOST, 0); }
 
 Result<> Guard::add_pod(const model::AttachmentKey& key, std::uint64_t netns) {
-  return write(netns, abi::GUARD_POD, hash_of(key));
+  return write(netns, abi::GUARD_POD, owner_of(key));
 }
 
 Result<> Guard::remove_pod(const model::AttachmentKey& key) {
-  const std::uint64_t owner = hash_of(key);
+  const std::uint64_t owner = owner_of(key);
   std::uint32_t netns = 0;
   const std::uint32_t* last = nullptr;
   abi::guard_space space{};
@@ -239,7 +242,7 @@ Result<> Guard::remove_pod(const model::AttachmentKey& key) {
 Result<std::size_t> Guard::keep_pods(const std::vector<model::AttachmentKey>& keys) {
   std::vector<std::uint64_t> owners;
   owners.reserve(keys.size());
-  for (const model::AttachmentKey& key : keys) owners.push_back(hash_of(key));
+  for (const model::AttachmentKey& key : keys) owners.push_back(owner_of(key));
   std::sort(owners.begin(), owners.end());
   std::vector<std::uint32_t> strangers;
   std::uint32_t netns = 0;
@@ -277,4 +280,4 @@ Result<> Guard::remove(const fs::path& folder) {
   return Ok{};
 }
 
-}  // namespace terway::datapath
+}  // namespace terway::ebpf

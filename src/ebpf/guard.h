@@ -20,7 +20,7 @@
 struct guard_bpf;    // NOLINT(readability-identifier-naming): the generated skeleton
 struct ring_buffer;  // NOLINT(readability-identifier-naming): libbpf's
 
-namespace terway::datapath {
+namespace terway::ebpf {
 
 // Owned by the datapath thread.
 class Guard {
@@ -78,4 +78,4 @@ class Guard {
   std::unique_ptr<std::function<void(const Refusal&)>> each_;
 };
 
-}  // namespace terway::datapath
+}  // namespace terway::ebpf
