@@ -3,12 +3,11 @@
  * IPv4 packets that may be fragmented pass whole: their receiver would put them together anyway. */
 #pragma once
 
-#include <linux/udp.h>
-
 #include "checksum.h"
 #include "fabric_maps.h"
 #include "icmp.h"
 #include "packet.h"
+#include "wire_length.h"
 
 /* Of the packet that was too big: the longest IPv4 header and all of TCP's fixed one. More than the
  * checksum's place of any packet that is left to the NIC to sum, or the kernel would refuse to cut.
@@ -25,26 +24,10 @@ struct too_big_v6 {
 	struct icmp icmp;
 };
 
-/* The longest IP packet that goes on the wire for it: a large GSO packet is a row of segments. */
-static __always_inline __u32 path_mtu_wire_length(struct __sk_buff *skb,
-						  const struct packet *packet)
-{
-	__u32 headers = packet->transport_offset - ETH_HLEN;
-	__u8 offset = 0;
-
-	if (!skb->gso_size)
-		return skb->len - ETH_HLEN;
-	if (packet->transport != IPPROTO_TCP)
-		return headers + sizeof(struct udphdr) + skb->gso_size;
-	/* Data offset: the upper half of byte 12, in words. */
-	bpf_skb_load_bytes(skb, packet->transport_offset + 12, &offset, sizeof(offset));
-	return headers + (offset >> 4) * 4 + skb->gso_size;
-}
-
 static __always_inline bool path_mtu_exceeded(struct __sk_buff *skb, const struct packet *packet)
 {
 	return fabric_path_mtu && packet->dont_fragment &&
-	       path_mtu_wire_length(skb, packet) > fabric_path_mtu;
+	       wire_length(skb, packet) > fabric_path_mtu;
 }
 
 /* Cuts the packet to what is quoted and makes room for `headers` bytes in front of it. Cutting also

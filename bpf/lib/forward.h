@@ -6,6 +6,7 @@
 
 #include "spoof.h"
 #include "verdict.h"
+#include "wire_length.h"
 
 #ifndef PACKET_HOST
 #define PACKET_HOST	 0
@@ -20,25 +21,10 @@ enum way {
 	WAY_ENI,
 };
 
-/* The longest IP packet that it will be on the wire: a large GSO packet is a row of segments. */
-static __always_inline __u32 forward_wire_length(struct __sk_buff *skb, const struct packet *packet)
-{
-	__u32 headers = packet->transport_offset - ETH_HLEN;
-	__u8 offset = 0;
-
-	if (!skb->gso_size)
-		return skb->len - ETH_HLEN;
-	if (packet->transport != IPPROTO_TCP)
-		return headers + sizeof(struct udphdr) + skb->gso_size;
-	/* Data offset: the upper half of byte 12, in words. */
-	bpf_skb_load_bytes(skb, packet->transport_offset + 12, &offset, sizeof(offset));
-	return headers + (offset >> 4) * 4 + skb->gso_size;
-}
-
 static __always_inline bool forward_fits(struct __sk_buff *skb, const struct packet *packet,
 					 const struct endpoint *to)
 {
-	return !(to->flags & ENDPOINT_SMALL_MTU) || forward_wire_length(skb, packet) <= to->mtu;
+	return !(to->flags & ENDPOINT_SMALL_MTU) || wire_length(skb, packet) <= to->mtu;
 }
 
 /* The kernel's view of to whom a frame is follows from its MAC, which is stale when somebody
