@@ -176,21 +176,24 @@ void tell_fast_path(const datapath::FastPathStatus& status) {
 Result<> serve(Node& node, Inbox& inbox, journal::Journal& journal, Clock& clock) {
   std::optional<Instant> wake_at = node.settle();
   std::optional<Instant> drain_until;
+  const auto handle = [&](Event event) {
+    if (std::holds_alternative<Stop>(event)) drain_until = clock.now() + kDrainAtMost;
+    node.handle(std::move(event));
+  };
   for (;;) {
     Duration wait = seconds(10);
     if (wake_at) wait = std::clamp(*wake_at - clock.now(), Duration::zero(), wait);
     auto event = inbox.receive_for(std::min(wait, kTidyAfter));
     if (!event && wait > kTidyAfter) {
-      // Silence: what has an fsync in it is done now.
+      // Silence: what keeps the disk busy is begun now.
       if (auto tidied = journal.tidy(); !tidied.ok()) {
         log::warning("journal", {{log::kError, tidied.error().to_string()}});
       }
       event = inbox.receive_for(wait - kTidyAfter);
     }
-    for (int left = kEventsAtOnce; event; event = left > 0 ? inbox.try_receive() : std::nullopt) {
-      if (std::holds_alternative<Stop>(*event)) drain_until = clock.now() + kDrainAtMost;
-      node.handle(std::move(*event));
-      --left;
+    if (event) {
+      handle(std::move(*event));
+      inbox.take(kEventsAtOnce - 1, handle);
     }
     wake_at = node.settle();
     if (node.fatal()) drain_until = drain_until.value_or(clock.now() + kDrainAtMost);
@@ -216,6 +219,13 @@ Result<> run(const Options& options, config::Loaded loaded, Clock& clock, Random
   auto datapath = TRY(DatapathThread::start(datapath_settings(config, mode), inbox, clock));
 
   tell_fast_path(datapath->fast_path());
+  if (datapath->fast_path().on && config.service_cidrs.empty()) {
+    log::warning("Services are not known",
+                 {{"message",
+                   "service_cidr is not set: programs send what pods send to a Service "
+                   "to the VPC, past a kube-proxy on this node; set it to the cluster's "
+                   "Service CIDR"}});
+  }
 
   Node::Names names;
   names.fast_path = in_short(datapath->fast_path());

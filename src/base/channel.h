@@ -54,6 +54,17 @@ class Channel {
     return pop();
   }
 
+  // Hands out, in order and without waiting, what is there, at most `most`: one receiver's batch.
+  // What is not handed out stays.
+  template <class Do>
+  void take(int most, Do&& each) {
+    for (; most > 0; --most) {
+      auto value = try_receive();
+      if (!value) return;
+      each(std::move(*value));
+    }
+  }
+
   void close() {
     {
       std::lock_guard lock(mutex_);

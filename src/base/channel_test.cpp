@@ -72,3 +72,15 @@ TEST_CASE("who waits is woken by a value, by the end, and by the time") {
   CHECK_FALSE(channel.receive().has_value());
   closer.join();
 }
+
+TEST_CASE("a batch is what was asked for, in order; nothing beyond it is lost") {
+  Channel<std::unique_ptr<int>> channel;
+  for (int i = 0; i < 300; ++i) CHECK(channel.send(std::make_unique<int>(i)));
+  std::vector<int> taken;
+  const auto keep = [&](std::unique_ptr<int> value) { taken.push_back(*value); };
+  for (const std::size_t so_far : {127U, 254U, 300U, 300U}) {
+    channel.take(127, keep);
+    REQUIRE(taken.size() == so_far);
+  }
+  for (int i = 0; i < 300; ++i) CHECK(taken.at(static_cast<std::size_t>(i)) == i);
+}
