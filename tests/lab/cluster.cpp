@@ -5,7 +5,9 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <thread>
 
 #include "base/file.h"
 #include "vpcsim/admin_client.h"
@@ -169,6 +171,32 @@ lab::Completed Cluster::plugin(const std::string& node, const PluginCall& call) 
   auto done = lab_->run_on_node(node, argv, config, std::chrono::seconds(120));
   REQUIRE_MESSAGE(done.ok(), done.error().message());
   return std::move(*done);
+}
+
+bool Cluster::killed_at(const std::string& node, const std::string& call, int nth) {
+  REQUIRE(lab_->kill_daemon(node).ok());
+  const auto started = lab_->start_daemon(
+      node, {"/usr/bin/strace", "-f", "-o", "/dev/null", "-e", fmt::format("trace={}", call), "-e",
+             fmt::format("inject={}:signal=KILL:when={}", call, nth)});
+  REQUIRE_MESSAGE(started.ok(), started.error().message());
+  // Work enough for every kind of step: a new pod, and one that goes.
+  lab::PodSpec pod;
+  pod.name = fmt::format("{}-{}", call, nth);
+  std::replace(pod.name.begin(), pod.name.end(), '_', '-');
+  const auto working = [&] { return lab_->daemon_alive(node); };
+  for (int attempt = 0; attempt < 50 && working(); ++attempt) {
+    if (lab_->add_pod(node, pod).ok()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  const auto deleted = lab_->delete_pod("default", pod.name);
+  static_cast<void>(deleted);  // fails where the pod never came to be
+  eventually([&] { return !working(); }, std::chrono::milliseconds(300));
+  const bool killed = !working();
+  if (!killed) on_node(node, "kill -9 $(pidof terwayd)");
+  REQUIRE(eventually([&] { return !working(); }));
+  const auto restarted = lab_->start_daemon(node);
+  REQUIRE_MESSAGE(restarted.ok(), restarted.error().message());
+  return killed;
 }
 
 void Cluster::check_matrix() {

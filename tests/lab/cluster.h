@@ -65,6 +65,11 @@ class Cluster {
   std::string on_node(const std::string& node, const std::string& script);
   lab::Completed plugin(const std::string& node, const PluginCall& call);
 
+  // The node's daemon starts anew under strace, to be killed at the Nth call of one kind that any
+  // of its threads makes, while a pod comes and goes; it starts again after that. Whether it came
+  // to the Nth call.
+  bool killed_at(const std::string& node, const std::string& call, int nth);
+
   // Every probe of the matrix gets through.
   void check_matrix();
   // The same after something broke the network: it heals until a generous deadline.

@@ -53,37 +53,6 @@ class PingStream {
   std::thread thread_;
 };
 
-// The daemon runs under strace and is killed at its Nth call of one kind; true when it came to
-// that.
-bool run_until_killed(Cluster& cluster, const std::string& call, int nth) {
-  const std::string node = "node-1";
-  REQUIRE(cluster.lab().kill_daemon(node).ok());
-  const auto started = cluster.lab().start_daemon(
-      node, {"/usr/bin/strace", "-f", "-o", "/dev/null", "-e", fmt::format("trace={}", call), "-e",
-             fmt::format("inject={}:signal=KILL:when={}", call, nth)});
-  REQUIRE_MESSAGE(started.ok(), started.error().message());
-  // Work enough for every kind of step: a new pod, and one that goes.
-  lab::PodSpec pod;
-  pod.name = fmt::format("{}-{}", call, nth);
-  for (char& c : pod.name) {
-    if (c == '_') c = '-';
-  }
-  const auto working = [&] { return cluster.lab().daemon_alive(node); };
-  for (int attempt = 0; attempt < 50 && working(); ++attempt) {
-    if (cluster.lab().add_pod(node, pod).ok()) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  const auto deleted = cluster.lab().delete_pod("default", pod.name);
-  static_cast<void>(deleted);  // fails where the pod never came to be
-  eventually([&] { return !working(); }, std::chrono::milliseconds(300));
-  const bool killed = !working();
-  if (!killed) cluster.on_node(node, "kill -9 $(pidof terwayd)");
-  REQUIRE(eventually([&] { return !working(); }));
-  const auto restarted = cluster.lab().start_daemon(node);
-  REQUIRE_MESSAGE(restarted.ok(), restarted.error().message());
-  return killed;
-}
-
 int from_environment(const char* name, int otherwise) {
   const char* text = std::getenv(name);
   return text == nullptr ? otherwise : std::atoi(text);
@@ -150,7 +119,7 @@ TEST_CASE("killed at any step of journal, kernel and API, the daemon converges")
     for (const int nth : steps) {
       CAPTURE(call);
       CAPTURE(nth);
-      if (run_until_killed(cluster, call, nth)) ++killed;
+      if (cluster.killed_at("node-1", call, nth)) ++killed;
       cluster.check_audit();
     }
     MESSAGE(call << ": killed at " << killed << " of " << steps.size() << " steps");
