@@ -13,13 +13,6 @@ namespace {
 
 using namespace test;
 
-void check_reach(const Namespace& from, const std::string& to, const std::string& as) {
-  CAPTURE(to);
-  CHECK(ask_tcp(from, ip(to), kPort) == as);
-  CHECK(ask_udp(from, ip(to), kPort) == as);
-  CHECK(ping(from, ip(to)));
-}
-
 struct Exclusive {
   explicit Exclusive(FastPathMode mode = FastPathMode::Stack) : mode_(mode) {
     open();

@@ -296,6 +296,34 @@ std::unique_ptr<Pod> Node::add_pod(datapath::Datapath& datapath, unsigned n,
   return pod;
 }
 
+void Node::translate_services() {
+  assign(ip("10.99.0.1"), "eni-1");
+  assign(ip("fd99::1"), "eni-1");
+  shell(node,
+        "nft 'add table inet svc; add chain inet svc pre { type nat hook prerouting priority -100; "
+        "}; "
+        "add rule inet svc pre fib daddr type local meta l4proto { tcp, udp } th dport 30080 "
+        "meta nfproto ipv4 dnat ip to 10.2.0.12:7000; "
+        "add rule inet svc pre fib daddr type local meta l4proto { tcp, udp } th dport 30080 "
+        "meta nfproto ipv6 dnat ip6 to [fd02::12]:7000; "
+        "add rule inet svc pre ip daddr 10.99.0.1 meta l4proto { tcp, udp } th dport 80 dnat ip to "
+        "10.2.0.12:7000; "
+        "add rule inet svc pre ip6 daddr fd99::1 meta l4proto { tcp, udp } th dport 80 dnat ip6 to "
+        "[fd02::12]:7000'");
+}
+
+void Node::check_services() const {
+  CHECK(ask_tcp(outside, ip(kNodeAddress), 30080) == kOutside);
+  CHECK(ask_udp(outside, ip(kNodeAddress), 30080) == kOutside);
+  CHECK(ask_tcp(outside, ip(kNodeAddress6), 30080) == kOutside6);
+  CHECK(ask_tcp(outside, ip("10.99.0.1"), 80) == kOutside);
+  CHECK(ask_udp(outside, ip("10.99.0.1"), 80) == kOutside);
+  CHECK(ask_tcp(outside, ip("fd99::1"), 80) == kOutside6);
+  // And without a Service in the way.
+  CHECK(ask_tcp(outside, ip("10.2.0.12"), kPort) == kOutside);
+  CHECK(spoofed() == 0);
+}
+
 long Node::spoofed() const {
   std::istringstream text(output_of(vpc, "cat /proc/net/netstat"));
   std::string names, values;
@@ -308,6 +336,13 @@ long Node::spoofed() const {
   }
   FAIL("no IPReversePathFilter counter");
   return -1;
+}
+
+void check_reach(const Namespace& from, const std::string& to, const std::string& as) {
+  CAPTURE(to);
+  CHECK(ask_tcp(from, ip(to), kPort) == as);
+  CHECK(ask_udp(from, ip(to), kPort) == as);
+  CHECK(ping(from, ip(to)));
 }
 
 bool wait_for_event(const Node& node, datapath::Datapath& datapath) {

@@ -43,6 +43,8 @@ std::optional<std::string> ask_udp(const Namespace& from, const net::IpAddress& 
                                    std::uint16_t port);
 // ICMP echo through a raw socket.
 bool ping(const Namespace& from, const net::IpAddress& to);
+// TCP, UDP and ICMP; the far side must see `as`.
+void check_reach(const Namespace& from, const std::string& to, const std::string& as);
 
 inline constexpr std::uint16_t kPort = 7000;
 inline const char* kNodeAddress = "10.1.0.10";
@@ -76,6 +78,12 @@ class Node {
   std::unique_ptr<Pod> make_pod(unsigned n, const std::string& eni_id);
   // The same, wired, with an echo server.
   std::unique_ptr<Pod> add_pod(datapath::Datapath& datapath, unsigned n, const std::string& eni_id);
+
+  // Services of pod 12 that the node's stack translates: a NodePort at its own addresses, and a
+  // load balancer's address that the VPC delivers through eni-1.
+  void translate_services();
+  // They answer the host outside, and so does the pod without a Service in the way.
+  void check_services() const;
 
   // Packets that the VPC dropped because of their source.
   long spoofed() const;

@@ -15,35 +15,8 @@ struct Services {
   EniNic nic2 = node.bring_up(*datapath, "eni-2");
   std::unique_ptr<Pod> pod = node.add_pod(*datapath, 12, "eni-2");
 
-  Services() {
-    // A NodePort on the primary NIC, and a load balancer's address that the VPC delivers through
-    // eni-1.
-    node.assign(ip("10.99.0.1"), "eni-1");
-    node.assign(ip("fd99::1"), "eni-1");
-    shell(
-        node.node,
-        "nft 'add table inet svc; add chain inet svc pre { type nat hook prerouting priority -100; "
-        "}; "
-        "add rule inet svc pre fib daddr type local meta l4proto { tcp, udp } th dport 30080 "
-        "meta nfproto ipv4 dnat ip to 10.2.0.12:7000; "
-        "add rule inet svc pre fib daddr type local meta l4proto { tcp, udp } th dport 30080 "
-        "meta nfproto ipv6 dnat ip6 to [fd02::12]:7000; "
-        "add rule inet svc pre ip daddr 10.99.0.1 meta l4proto { tcp, udp } th dport 80 dnat ip to "
-        "10.2.0.12:7000; "
-        "add rule inet svc pre ip6 daddr fd99::1 meta l4proto { tcp, udp } th dport 80 dnat ip6 to "
-        "[fd02::12]:7000'");
-  }
-  void check_all() const {
-    CHECK(ask_tcp(node.outside, ip(kNodeAddress), 30080) == kOutside);
-    CHECK(ask_udp(node.outside, ip(kNodeAddress), 30080) == kOutside);
-    CHECK(ask_tcp(node.outside, ip(kNodeAddress6), 30080) == kOutside6);
-    CHECK(ask_tcp(node.outside, ip("10.99.0.1"), 80) == kOutside);
-    CHECK(ask_udp(node.outside, ip("10.99.0.1"), 80) == kOutside);
-    CHECK(ask_tcp(node.outside, ip("fd99::1"), 80) == kOutside6);
-    // And without a Service in the way.
-    CHECK(ask_tcp(node.outside, ip("10.2.0.12"), kPort) == kOutside);
-    CHECK(node.spoofed() == 0);
-  }
+  Services() { node.translate_services(); }
+  void check_all() const { node.check_services(); }
 };
 
 TEST_CASE(

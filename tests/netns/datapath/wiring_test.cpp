@@ -14,14 +14,6 @@ namespace {
 
 using namespace test;
 
-// TCP, UDP and ICMP; the far side must see `as`.
-void check_reach(const Namespace& from, const std::string& to, const std::string& as) {
-  CAPTURE(to);
-  CHECK(ask_tcp(from, ip(to), kPort) == as);
-  CHECK(ask_udp(from, ip(to), kPort) == as);
-  CHECK(ping(from, ip(to)));
-}
-
 TEST_CASE(
     "pods reach each other, the node, the VPC and back, in both families, and spoof nothing") {
   if (!can_run("reach")) return;
